@@ -1,0 +1,24 @@
+//! `config show`, `config schema`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::config;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Every key in effect with the source it comes from; secrets are redacted
+    Show,
+    /// The JSON Schema of the configuration, for editors
+    Schema,
+}
+
+pub(super) fn run(files: &[PathBuf], verb: &Verb) -> anyhow::Result<ExitCode> {
+    match verb {
+        Verb::Show => print!("{}", config::show(files, std::env::vars())?),
+        Verb::Schema => println!("{:#}", config::schema()),
+    }
+    Ok(ExitCode::SUCCESS)
+}

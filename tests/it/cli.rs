@@ -1,0 +1,188 @@
+//! The verbs as a person meets them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use invoice_mailer::clock::Clock;
+use invoice_mailer::domain::document::Sha256Hash;
+use invoice_mailer::domain::invoice::utc_day;
+use serde_json::Value;
+
+use crate::world::{World, pdfs, program};
+
+fn run(config: &Path, args: &[&str]) -> Output {
+    program(config).args(args).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn help_reads_well() {
+    let mut text = String::new();
+    let verbs: [&[&str]; 12] = [
+        &[],
+        &["run"],
+        &["once"],
+        &["demo"],
+        &["simulate"],
+        &["check"],
+        &["config"],
+        &["config", "show"],
+        &["config", "schema"],
+        &["invoices"],
+        &["deliveries"],
+        &["preview"],
+    ];
+    for verb in verbs {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_invoice-mailer"));
+        let output = command.args(verb).arg("--help").env("COLUMNS", "100").output().unwrap();
+        assert!(output.status.success());
+        writeln!(text, "$ invoice-mailer {} --help\n{}", verb.join(" "), stdout(&output)).unwrap();
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn ten_faults_are_ten_messages() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/tests");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_invoice-mailer"));
+    let output = command.current_dir(folder).args(["--config", "ten_faults.toml", "check"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    assert_eq!(stdout(&output).lines().count(), 10);
+    let today = utc_day(Clock::System.now()).to_string();
+    insta::assert_snapshot!(stdout(&output).replace(&today, "(today)"));
+}
+
+#[tokio::test]
+async fn check_and_config_tell_what_is_in_effect_without_secrets() {
+    let world = World::new(1).await;
+    let config = world.config_file();
+    let checked = run(&config, &["check"]);
+    assert!(checked.status.success() && stdout(&checked).contains("profiles 1"), "{}", stdout(&checked));
+    let shown = stdout(&run(&config, &["config", "show"]));
+    assert!(shown.contains("smtp.host") && shown.contains("config.toml"), "{shown}");
+    assert!(!shown.contains("simulated-token"), "{shown}");
+    let schema: Value = serde_json::from_slice(&run(&config, &["config", "schema"]).stdout).unwrap();
+    assert!(schema["properties"]["smtp"].is_object());
+    let missing = run(Path::new("/nowhere/config.toml"), &["check"]);
+    assert_eq!(missing.status.code(), Some(78));
+    assert!(stdout(&missing).contains("/nowhere/config.toml"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_verbs_tell_the_story_of_an_invoice() {
+    let mut world = World::new(2).await;
+    world.to(&["ap@contoso.example", "reject@contoso.example"]);
+    let config = world.config_file();
+    let before = run(&config, &["invoices"]);
+    assert_eq!(before.status.code(), Some(1));
+    assert!(stderr(&before).contains("there is no ledger"), "{}", stderr(&before));
+
+    let once = run(&config, &["once", "--json"]);
+    assert!(once.status.success(), "{}", stderr(&once));
+    let summary: Value = serde_json::from_str(&stdout(&once)).unwrap();
+    for (key, value) in
+        [("profiles", 1), ("invoices_new", 2), ("deliveries_created", 4), ("accepted", 2), ("refused", 2)]
+    {
+        assert_eq!(summary[key], value, "{key}");
+    }
+    assert_eq!(summary["errors"], Value::Array(vec![]));
+
+    let number = reads_well(&config);
+    let number = number.as_str();
+    let preview = run(&config, &["preview", number, "--to", "AP@contoso.example"]);
+    let mail = world
+        .inbox
+        .messages()
+        .into_iter()
+        .find(|mail| mail.to == ["ap@contoso.example"] && { String::from_utf8_lossy(&mail.data).contains(number) });
+    let mail = mail.unwrap();
+    assert_eq!([preview.stdout.as_slice(), b"\r\n"].concat(), mail.data, "the preview is the very mail");
+    assert_eq!(pdfs(&mail).len(), 1);
+    assert_ne!(Sha256Hash::of(&preview.stdout), Sha256Hash::of(b""));
+    world.finish().await;
+}
+
+/// Reads invoices and deliveries; gives the number of the first invoice.
+fn reads_well(config: &Path) -> String {
+    let invoices = stdout(&run(config, &["invoices", "--json"]));
+    let invoice: Value = serde_json::from_str(invoices.lines().next().unwrap()).unwrap();
+    for key in [
+        "id",
+        "profile",
+        "billing_account",
+        "invoice",
+        "document_type",
+        "status",
+        "invoice_date",
+        "due_date",
+        "period_start",
+        "period_end",
+        "amount",
+        "currency",
+        "purchase_order",
+        "documents",
+        "deliveries",
+    ] {
+        assert!(invoice.get(key).is_some(), "{key} is missing: {invoice}");
+    }
+    assert_eq!(invoice["deliveries"]["accepted"], 1);
+    let number = invoice["invoice"].as_str().unwrap();
+
+    let deliveries = stdout(&run(config, &["deliveries", "--json", "--invoice", number]));
+    assert_eq!(deliveries.lines().count(), 2);
+    let delivery: Value = serde_json::from_str(deliveries.lines().next().unwrap()).unwrap();
+    for key in [
+        "id",
+        "mail_kind",
+        "profile",
+        "billing_account",
+        "invoice",
+        "documents",
+        "recipient",
+        "list",
+        "member_kind",
+        "generation",
+        "state",
+        "reason",
+        "attempts",
+        "queued_at",
+        "due_at",
+        "finished_at",
+        "message_id",
+        "reply",
+    ] {
+        assert!(delivery.get(key).is_some(), "{key} is missing: {delivery}");
+    }
+    assert!(delivery["reply"].as_str().unwrap().starts_with("250 "));
+    let refused = stdout(&run(config, &["deliveries", "--state", "refused"]));
+    assert!(refused.contains("reject@contoso.example") && refused.contains("550"), "{refused}");
+    number.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_on_the_command_line_are_told() {
+    let world = World::new(1).await;
+    let config = world.config_file();
+    for (args, code, says) in [
+        (vec!["once", "--profile", "nobody"], 2, "there is no profile `nobody`"),
+        (vec!["frobnicate"], 2, "unrecognized subcommand"),
+        (vec!["deliveries", "--state", "sent"], 2, "pending"),
+        (vec!["invoices", "--since", "yesterday"], 2, "yesterday"),
+    ] {
+        let output = run(&config, &args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}");
+        assert!(stderr(&output).contains(says), "{args:?}: {}", stderr(&output));
+    }
+    run(&config, &["once"]);
+    let unknown = run(&config, &["preview", "G404"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stderr(&unknown).contains("G404"), "{}", stderr(&unknown));
+}
