@@ -107,6 +107,7 @@ check_demo() {
 
 install_missing
 start_mail_servers
+[ -n "${AZURE_EXAMPLES_DIR:-}" ] || skipped+=("Azure's published examples (AZURE_EXAMPLES_DIR is not set)")
 command -v pdftotext >/dev/null || skipped+=("reading PDFs back (not installed: poppler-utils)")
 
 code=0

@@ -40,6 +40,14 @@ pub enum Cause {
         /// The deadline.
         after: Duration,
     },
+    /// A request that got no answer, or one that is of no use.
+    #[error("the request failed ({ids})")]
+    Request {
+        /// The names under which Microsoft finds it.
+        ids: Ids,
+        /// What was wrong.
+        source: Box<Cause>,
+    },
     /// The management endpoint answered with an error.
     #[error("{0}")]
     Status(Box<Refusal>),
@@ -107,9 +115,9 @@ pub enum Cause {
         /// The wait that Azure asked for next.
         asked: Option<Duration>,
     },
-    /// Azure no longer knows the download it began.
-    #[error("Azure lost the download operation it had begun (404 at every look)")]
-    OperationLost,
+    /// Azure no longer knows the download it began: 404 at every look.
+    #[error("Azure lost the download operation it had begun: {0}")]
+    OperationLost(Box<Refusal>),
     /// The document lies in a system outside Azure Billing.
     #[error("the document lies outside Azure Billing (externalUrl, source {source_system})")]
     OutsideAzure {
@@ -186,9 +194,25 @@ impl Cause {
         Self::Network { host: host.to_owned(), source: error.without_url() }
     }
 
+    /// The reason itself, without the request that it belongs to.
+    #[must_use]
+    pub fn root(&self) -> &Self {
+        match self {
+            Self::Request { source, .. } => source.root(),
+            other => other,
+        }
+    }
+
+    /// The reason with the names of its request.
+    pub(super) fn of_request(self, ids: Ids) -> Self {
+        Self::Request { ids, source: Box::new(self) }
+    }
+
     /// Whether the same request may succeed if sent again within the call.
     pub(super) fn is_worth_repeating(&self) -> bool {
         match self {
+            Self::Request { source, .. } => source.is_worth_repeating(),
+            Self::SignIn { transient, .. } => *transient,
             Self::Network { source, .. } => !source.is_builder(),
             Self::Timeout { .. } | Self::Cut { .. } | Self::Damaged => true,
             Self::Status(refusal) => passes(refusal.status),
@@ -201,14 +225,14 @@ impl Cause {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::SignIn { transient, .. } => *transient,
+            Self::Request { source, .. } => source.is_transient(),
             Self::DocumentStatus { status, .. } => passes(*status) || matches!(status, 403 | 404),
             Self::Throttled { .. }
             | Self::NotJson(_)
             | Self::BadJson { .. }
             | Self::Missing(_)
             | Self::NotReady { .. }
-            | Self::OperationLost
+            | Self::OperationLost(_)
             | Self::AddressExpired { .. }
             | Self::TooSlow { .. }
             | Self::NotPdf(_) => true,
@@ -220,6 +244,7 @@ impl Cause {
     #[must_use]
     pub fn asked_wait(&self) -> Option<Duration> {
         match self {
+            Self::Request { source, .. } => source.asked_wait(),
             Self::Status(refusal) => refusal.asked,
             Self::Throttled { wait, .. } => Some(*wait),
             Self::NotReady { asked, .. } | Self::DocumentStatus { asked, .. } => *asked,
@@ -231,8 +256,8 @@ impl Cause {
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
-            Self::Status(refusal) => Some(refusal),
-            Self::Throttled { source, .. } => source.refusal(),
+            Self::Status(refusal) | Self::OperationLost(refusal) => Some(refusal),
+            Self::Throttled { source, .. } | Self::Request { source, .. } => source.refusal(),
             _ => None,
         }
     }
@@ -251,10 +276,8 @@ pub struct Refusal {
     pub code: Option<Label>,
     /// Azure's words.
     pub message: Option<Label>,
-    /// `x-ms-request-id`, for Microsoft's support.
-    pub request_id: Option<Label>,
-    /// `x-ms-correlation-request-id`, likewise.
-    pub correlation_id: Option<Label>,
+    /// The names under which Microsoft finds the request.
+    pub ids: Ids,
     /// The body, where it is not Resource Manager's.
     pub body: Option<BodyPrint>,
     /// The wait asked for, within the limits.
@@ -273,13 +296,33 @@ impl fmt::Display for Refusal {
         if let Some(body) = &self.body {
             write!(f, " with {body}")?;
         }
-        if let Some(id) = &self.request_id {
-            write!(f, " (x-ms-request-id {id})")?;
-        }
-        if let Some(id) = &self.correlation_id {
-            write!(f, " (x-ms-correlation-request-id {id})")?;
-        }
-        Ok(())
+        write!(f, " ({})", self.ids)
+    }
+}
+
+/// The names of a request, for Microsoft's support.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    /// `x-ms-client-request-id`: ours. A document's host gets none.
+    pub client: Option<String>,
+    /// `x-ms-request-id`: Azure's.
+    pub request: Option<Label>,
+    /// `x-ms-correlation-request-id`: Azure's, for all that belongs together.
+    pub correlation: Option<Label>,
+}
+
+impl fmt::Display for Ids {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own = self.client.as_deref();
+        let (request, correlation) = (self.request.as_ref(), self.correlation.as_ref());
+        let named = [
+            ("x-ms-request-id", request.map(Label::as_str)),
+            ("x-ms-correlation-request-id", correlation.map(Label::as_str)),
+            ("x-ms-client-request-id", own.filter(|_| request.is_none())),
+        ];
+        let named: Vec<String> = named.iter().filter_map(|(name, id)| Some(format!("{name} {}", (*id)?))).collect();
+        f.write_str(if named.is_empty() { "no request id" } else { "" })?;
+        f.write_str(&named.join(", "))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use azure_core::cloud::CloudConfiguration;
 use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::error::ErrorKind;
-use azure_core::http::{ClientOptions, HttpClient, Transport};
+use azure_core::http::{ClientOptions, HttpClient, RetryOptions, Transport};
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, ClientAssertionCredentialOptions, ClientSecretCredential,
     ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
@@ -55,8 +55,13 @@ impl SignIn {
         deadline: Duration,
     ) -> Result<Self, Cause> {
         let (scope, cloud) = cloud_of(endpoint);
-        let options =
-            ClientOptions { transport: Some(Transport::new(http)), cloud: Some(Arc::new(cloud)), ..Default::default() };
+        let options = ClientOptions {
+            transport: Some(Transport::new(http)),
+            cloud: Some(Arc::new(cloud)),
+            // We repeat, and tell why; the machine's identity endpoint has rules of its own that stay.
+            retry: RetryOptions::none(),
+            ..Default::default()
+        };
         let source = Source::new(&credential, &options)?;
         Ok(Self { credential, scope, options, deadline, held: Mutex::new(Held { source, token: None }) })
     }

@@ -37,18 +37,21 @@ impl Client {
         let operation = self.operation(scope, invoice, document)?;
         let mut patience = Patience::new(&self.limits);
         let address = self.address_of_pdf(&operation, &mut patience).await?;
-        let bytes = match self.fetch(&address, &mut patience).await {
-            Err(Cause::DocumentStatus { status: 403, .. }) => {
+        let ran_out = |cause: &Cause| matches!(cause.root(), Cause::DocumentStatus { status: 403, .. });
+        match self.fetch(&address, &mut patience).await {
+            Err(cause) if ran_out(&cause) => {
                 tracing::warn!(invoice.id = %invoice.number(), "the document's address ran out, will ask for another");
                 let address = self.address_of_pdf(&operation, &mut patience).await?;
                 self.fetch(&address, &mut patience).await.map_err(|cause| match cause {
-                    Cause::DocumentStatus { host, status: 403, .. } => Cause::AddressExpired { host },
+                    Cause::Request { ids, source } if ran_out(&source) => {
+                        let host = address.host_str().unwrap_or_default().to_owned();
+                        Cause::AddressExpired { host }.of_request(ids)
+                    }
                     other => other,
-                })?
+                })
             }
-            fetched => fetched?,
-        };
-        Ok(Pdf::new(bytes)?)
+            fetched => fetched,
+        }
     }
 
     /// The operation to POST: by the document's name, else the address that Azure listed.
@@ -86,30 +89,34 @@ impl Client {
                 let newest = newest.to_str().map_err(|_| Cause::BadLink { what: "Location" })?;
                 location = Some(self.follow("Location", newest)?);
             }
-            let location = location.as_ref().ok_or(Cause::Missing("`Location`"))?;
+            let location = location.as_ref().ok_or_else(|| answer.useless(Cause::Missing("`Location`")))?;
             answer = self.look(location, &answer, patience).await?;
         }
-        let not_ready = Cause::NotReady { waited: patience.waited(), asked: None };
+        let not_ready = || answer.useless(Cause::NotReady { waited: patience.polled(), asked: None });
         if answer.body.is_empty() {
-            return Err(not_ready);
+            return Err(not_ready());
         }
         let result: wire::DownloadResult = answer.json()?;
-        let url = result.url.filter(|url| !url.trim().is_empty()).ok_or(not_ready)?;
+        let url = result.url.filter(|url| !url.trim().is_empty()).ok_or_else(not_ready)?;
         document_host::checked(&url, &self.document_hosts)
     }
 
     /// Waits as `before` asks, then looks at the operation, past a few 404s.
     async fn look(&self, location: &Url, before: &Answer, patience: &mut Patience<'_>) -> Result<Answer, Cause> {
         let mut wait = asked_wait(&before.headers, &self.limits);
-        for _ in 0..=NOT_FOUND_IN_A_ROW {
-            if !patience.pause(wait.unwrap_or(self.limits.poll_wait)).await {
-                return Err(Cause::NotReady { waited: patience.waited(), asked: wait });
+        let mut not_found = 0;
+        loop {
+            if !patience.poll(wait.unwrap_or(self.limits.poll_wait)).await {
+                return Err(before.useless(Cause::NotReady { waited: patience.polled(), asked: wait }));
             }
             match self.send("poll_download", Method::GET, location, patience).await {
-                Err(Cause::Status(refusal)) if refusal.status == 404 => wait = refusal.asked,
+                Err(Cause::Status(refusal)) if refusal.status == 404 && not_found < NOT_FOUND_IN_A_ROW => {
+                    not_found += 1;
+                    wait = refusal.asked;
+                }
+                Err(Cause::Status(refusal)) if refusal.status == 404 => return Err(Cause::OperationLost(refusal)),
                 looked => return looked,
             }
         }
-        Err(Cause::OperationLost)
     }
 }

@@ -63,7 +63,7 @@ impl Error {
             | Self::ListInvoices { source, .. }
             | Self::BillingAccountOf { source, .. }
             | Self::ReadAccess { source, .. }
-            | Self::Download { source, .. } => source,
+            | Self::Download { source, .. } => source.root(),
         }
     }
 
@@ -85,6 +85,9 @@ impl Error {
         let hint = match self.cause() {
             Cause::Throttled { .. } => return None,
             Cause::SignIn { message, .. } if is_about_time(message.as_str()) => CLOCK.to_owned(),
+            Cause::SignIn { transient: true, .. } | Cause::Network { .. } | Cause::Timeout { .. } => "check this \
+                machine's network, name resolution and proxy (HTTPS_PROXY), and `management_endpoint` if it is set"
+                .to_owned(),
             Cause::SignIn { .. } => "check `tenant_id`, `client_id` and whether the secret or federation of \
                 `[azure] credential` is right and has not expired; for azure_cli run `az login`"
                 .to_owned(),
@@ -92,18 +95,32 @@ impl Error {
                 "if you trust {host}, add it to `document_hosts` under [azure]; otherwise tell your network's \
                 administrator that Azure's answer was changed"
             ),
-            Cause::Network { .. } | Cause::Timeout { .. } => "check this machine's network, name resolution and proxy \
-                (HTTPS_PROXY), and `management_endpoint` if it is set"
-                .to_owned(),
             Cause::NotJson(_) => "something between here and Azure answers in its place: check the proxy, and \
                 `management_endpoint` if it is set"
                 .to_owned(),
-            Cause::OutsideAzure { .. } => {
-                "fetch it by hand from the Azure portal, under Cost Management + Billing, Invoices".to_owned()
+            Cause::ForeignHost { .. } | Cause::BadLink { .. } => {
+                "something between here and Azure may have changed the \
+                answer: check the proxy, and `management_endpoint` if it is set"
+                    .to_owned()
             }
-            Cause::DocumentTooLarge { .. } => {
-                "fetch it by hand from the Azure portal: it is too large to be mailed".to_owned()
+            Cause::OutsideAzure { .. } | Cause::NoWayToAsk => format!("fetch it by hand {PORTAL}"),
+            Cause::DocumentTooLarge { .. } => format!("it is too large to be mailed: fetch it by hand {PORTAL}"),
+            Cause::NotReady { .. }
+            | Cause::OperationLost(_)
+            | Cause::AddressExpired { .. }
+            | Cause::DocumentStatus { .. } => {
+                format!("it is asked for again at the next look; if it stays so for a day, fetch it by hand {PORTAL}")
             }
+            Cause::NotPdf(_) | Cause::Cut { .. } | Cause::Damaged | Cause::TooSlow { .. } => format!(
+                "it is fetched again at the next look; if it stays so, check the proxy, and fetch it by hand {PORTAL}"
+            ),
+            Cause::BadJson { .. }
+            | Cause::Missing(_)
+            | Cause::AnswerTooLarge { .. }
+            | Cause::PageLoop { .. }
+            | Cause::TooManyPages { .. } => "Azure answers in a way that this version does not know: update \
+                invoice-mailer, or report it with the request id"
+                .to_owned(),
             cause => return self.hint_for_status(cause),
         };
         Some(hint)
@@ -141,6 +158,8 @@ impl Error {
         }
     }
 }
+
+const PORTAL: &str = "from the Azure portal, under Cost Management + Billing, Invoices";
 
 const CLOCK: &str = "Azure finds the token's time wrong: set this machine's clock (NTP)";
 

@@ -8,18 +8,19 @@ use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use super::Client;
-use super::cause::Cause;
+use super::cause::{Cause, Ids};
 use super::patience::{Patience, asked_wait};
+use crate::domain::document::Pdf;
 use crate::domain::label::Label;
 
 impl Client {
-    /// Fetches the bytes behind a checked address.
-    pub(super) async fn fetch(&self, url: &Url, patience: &mut Patience<'_>) -> Result<Vec<u8>, Cause> {
+    /// Fetches the PDF behind a checked address.
+    pub(super) async fn fetch(&self, url: &Url, patience: &mut Patience<'_>) -> Result<Pdf, Cause> {
         let deadline = Instant::now() + self.limits.pdf_total;
         let mut attempt = 1;
         loop {
             match self.fetch_once(url, deadline).await {
-                Ok(bytes) => return Ok(bytes),
+                Ok(pdf) => return Ok(pdf),
                 Err(cause) if Instant::now() >= deadline => return Err(cause),
                 Err(cause) => patience.before_repeat(cause, attempt).await?,
             }
@@ -27,7 +28,7 @@ impl Client {
         }
     }
 
-    async fn fetch_once(&self, url: &Url, deadline: Instant) -> Result<Vec<u8>, Cause> {
+    async fn fetch_once(&self, url: &Url, deadline: Instant) -> Result<Pdf, Cause> {
         let host = url.host_str().unwrap_or_default();
         let started = Instant::now();
         let after = self.limits.request_timeout;
@@ -35,6 +36,7 @@ impl Client {
         let answer = answer.map_err(|_| Cause::Timeout { what: host.to_owned(), after })?;
         let response = answer.map_err(|error| Cause::network(host, error, after))?;
         let status = response.status();
+        let ids = Ids::of(response.headers(), None);
         let code = response.headers().get("x-ms-error-code").map(|code| String::from_utf8_lossy(code.as_bytes()));
         tracing::debug!(
             operation = "fetch_document",
@@ -43,14 +45,16 @@ impl Client {
             "the document's host answered"
         );
         if status != StatusCode::OK {
-            return Err(Cause::DocumentStatus {
+            let cause = Cause::DocumentStatus {
                 host: host.to_owned(),
                 status: status.as_u16(),
                 code: code.and_then(|code| Label::non_empty(&code)),
                 asked: asked_wait(response.headers(), &self.limits),
-            });
+            };
+            return Err(cause.of_request(ids));
         }
-        self.stream(response, host, deadline).await
+        let bytes = self.stream(response, host, deadline).await;
+        bytes.and_then(|bytes| Ok(Pdf::new(bytes)?)).map_err(|cause| cause.of_request(ids))
     }
 
     async fn stream(&self, mut response: Response, host: &str, deadline: Instant) -> Result<Vec<u8>, Cause> {

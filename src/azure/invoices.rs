@@ -57,7 +57,7 @@ impl Client {
             }
             let answer = self.send("list_invoices", Method::GET, &url, &mut patience).await?;
             let page: wire::Page = answer.json()?;
-            for entry in page.value.ok_or(Cause::Missing("`value`"))? {
+            for entry in page.value.ok_or_else(|| answer.useless(Cause::Missing("`value`")))? {
                 match wire::invoice(&entry, account) {
                     Ok(invoice) if names.insert(invoice.name.clone()) => list.invoices.push(invoice),
                     Ok(_) => {}

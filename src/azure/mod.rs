@@ -25,7 +25,7 @@ use url::Url;
 
 use crate::config;
 
-pub use cause::{BodyPrint, Cause, Refusal};
+pub use cause::{BodyPrint, Cause, Ids, Refusal};
 pub use error::Error;
 pub use invoices::InvoiceList;
 
@@ -60,10 +60,12 @@ pub struct Limits {
     pub wait_floor: Duration,
     /// The longest wait believed when Azure asks for one.
     pub wait_ceiling: Duration,
-    /// The longest that one call waits in sum, for repeats and for documents that are not ready.
+    /// The longest that one call waits in sum for repeats.
     pub longest_wait: Duration,
     /// The wait between two looks at a document that is not ready, where Azure asks for none.
     pub poll_wait: Duration,
+    /// The longest that one call waits in sum for a document that is not ready.
+    pub longest_poll: Duration,
     /// How often one request is sent at most, 1 or more.
     pub attempts: u32,
     /// The largest JSON answer, in bytes after decompression.
@@ -88,7 +90,9 @@ impl Default for Limits {
             wait_floor: Duration::from_secs(1),
             wait_ceiling: Duration::from_hours(1),
             longest_wait: Duration::from_mins(5),
-            poll_wait: Duration::from_secs(10),
+            // Azure's own SDKs wait so long; Resource Manager asks for 600 s at most (RPC, async-api-reference).
+            poll_wait: Duration::from_secs(30),
+            longest_poll: Duration::from_mins(11),
             attempts: 4,
             json_bytes: 8 << 20,
             pages: 10_000,
@@ -130,8 +134,9 @@ impl Client {
         // A managed identity's endpoint is plain HTTP on a link-local or loopback address: not for a proxy.
         let machine_local = matches!(settings.credential, config::Credential::ManagedIdentity { .. });
         let sign_in_http = http(machine_local).timeout(limits.request_timeout).build().map_err(Cause::HttpClient)?;
-        let sign_in =
-            SignIn::new(settings.credential.clone(), &endpoint, Arc::new(sign_in_http), limits.request_timeout)?;
+        // A managed identity's endpoint is asked repeatedly, for 72 s, before its client gives up.
+        let deadline = limits.request_timeout * if machine_local { 2 } else { 1 };
+        let sign_in = SignIn::new(settings.credential.clone(), &endpoint, Arc::new(sign_in_http), deadline)?;
         Ok(Self { api, documents, endpoint, document_hosts, sign_in: Arc::new(sign_in), limits })
     }
 }

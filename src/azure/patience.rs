@@ -13,11 +13,12 @@ use super::cause::Cause;
 pub(super) struct Patience<'a> {
     limits: &'a Limits,
     waited: Duration,
+    polled: Duration,
 }
 
 impl<'a> Patience<'a> {
     pub(super) fn new(limits: &'a Limits) -> Self {
-        Self { limits, waited: Duration::ZERO }
+        Self { limits, waited: Duration::ZERO, polled: Duration::ZERO }
     }
 
     /// Waits before the request that failed with `cause` is sent again.
@@ -30,11 +31,11 @@ impl<'a> Patience<'a> {
         }
         let asked = cause.asked_wait();
         let wait = asked.unwrap_or_else(|| self.backoff(attempt));
-        let may_repeat = attempt < self.limits.attempts;
-        if may_repeat {
-            tracing::warn!(attempt, wait_ms = millis(wait), reason = %cause, "Azure request failed, will be repeated");
-        }
-        if may_repeat && self.pause(wait).await {
+        if attempt < self.limits.attempts && self.waited + wait <= self.limits.longest_wait {
+            let reason = cause.root();
+            tracing::warn!(attempt, wait_ms = millis(wait), %reason, "Azure request failed, will be repeated");
+            self.waited += wait;
+            sleep(wait).await;
             return Ok(());
         }
         Err(match asked {
@@ -43,19 +44,19 @@ impl<'a> Patience<'a> {
         })
     }
 
-    /// Waits, or returns `false` at once if the call would then have waited too long.
-    pub(super) async fn pause(&mut self, wait: Duration) -> bool {
-        if self.waited + wait > self.limits.longest_wait {
+    /// Waits for a document, or returns `false` at once if the call would then have waited too long.
+    pub(super) async fn poll(&mut self, wait: Duration) -> bool {
+        if self.polled + wait > self.limits.longest_poll {
             return false;
         }
-        self.waited += wait;
+        self.polled += wait;
         sleep(wait).await;
         true
     }
 
-    /// How long the call has waited.
-    pub(super) fn waited(&self) -> Duration {
-        self.waited
+    /// How long the call has waited for a document.
+    pub(super) fn polled(&self) -> Duration {
+        self.polled
     }
 
     /// Doubles from the floor, spread by a fifth either way.

@@ -9,7 +9,7 @@ use super::{Client, Error, wire};
 use crate::domain::billing::Scope;
 
 impl Client {
-    /// The name of the billing account that pays for a subscription (`BillingProperty`).
+    /// The name of the billing account that pays for a subscription (`BillingProperty`), in lower case.
     ///
     /// # Errors
     /// [`Error::BillingAccountOf`].
@@ -26,7 +26,8 @@ impl Client {
         let answer = self.send("get_billing_property", Method::GET, &url, &mut Patience::new(&self.limits)).await?;
         let property: wire::Resource<wire::BillingProperty> = answer.json()?;
         let id = property.properties.and_then(|properties| properties.billing_account_id);
-        id.as_deref().and_then(wire::last_segment).ok_or(Cause::Missing("`billingAccountId`"))
+        let name = id.as_deref().and_then(wire::last_segment).map(|name| name.to_ascii_lowercase());
+        name.ok_or_else(|| answer.useless(Cause::Missing("`billingAccountId`")))
     }
 
     /// Whether the credential may read the billing profile or account, as Azure itself says; `None` for a

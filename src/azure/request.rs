@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use url::Url;
 
-use super::cause::{BodyPrint, Cause, Refusal};
+use super::cause::{BodyPrint, Cause, Ids, Refusal};
 use super::patience::{Patience, asked_wait};
 use super::{API_VERSION, Client, wire};
 use crate::domain::label::Label;
@@ -36,6 +36,7 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    ids: Ids,
 }
 
 impl Answer {
@@ -44,15 +45,23 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|error| {
             let print = BodyPrint::of(&self.body);
             if !self.body.trim_ascii_start().starts_with(b"{") {
-                return Cause::NotJson(print);
+                return self.useless(Cause::NotJson(print));
             }
-            Cause::BadJson { line: error.line(), column: error.column(), print }
+            self.useless(Cause::BadJson { line: error.line(), column: error.column(), print })
         })
     }
 
-    /// A header's text, cleaned.
-    fn label(&self, name: &str) -> Option<Label> {
-        Label::non_empty(&String::from_utf8_lossy(self.headers.get(name)?.as_bytes()))
+    /// What is wrong with this answer, with the names of its request.
+    pub(super) fn useless(&self, cause: Cause) -> Cause {
+        cause.of_request(self.ids.clone())
+    }
+}
+
+impl Ids {
+    /// The names in an answer's headers, beside our own.
+    pub(super) fn of(headers: &HeaderMap, client: Option<String>) -> Self {
+        let label = |name: &str| Label::non_empty(&String::from_utf8_lossy(headers.get(name)?.as_bytes()));
+        Self { client, request: label("x-ms-request-id"), correlation: label("x-ms-correlation-request-id") }
     }
 }
 
@@ -82,15 +91,18 @@ impl Client {
         let mut refused = None;
         let mut attempt = 1;
         loop {
-            let token = self.sign_in.bearer(refused.as_ref()).await?;
-            let cause = match self.send_once(operation, &method, url, &token).await {
-                Ok(answer) if answer.status.is_success() => return Ok(answer),
-                Ok(answer) if answer.status == StatusCode::UNAUTHORIZED && refused.is_none() => {
+            let sent = match self.sign_in.bearer(refused.as_ref()).await {
+                Ok(token) => self.send_once(operation, &method, url, &token).await.map(|answer| (answer, token)),
+                Err(cause) => Err(cause),
+            };
+            let cause = match sent {
+                Ok((answer, _)) if answer.status.is_success() => return Ok(answer),
+                Ok((answer, token)) if answer.status == StatusCode::UNAUTHORIZED && refused.is_none() => {
                     tracing::warn!(operation, "Azure refused the token, will ask for a fresh one");
                     refused = Some(token);
                     continue;
                 }
-                Ok(answer) => self.refusal(&answer),
+                Ok((answer, _)) => self.refusal(answer),
                 Err(cause) => cause,
             };
             patience.before_repeat(cause, attempt).await?;
@@ -105,33 +117,47 @@ impl Client {
         url: &Url,
         token: &SecretString,
     ) -> Result<Answer, Cause> {
+        let client_request_id = uuid::Uuid::new_v4().to_string();
+        let mut ids = Ids { client: Some(client_request_id.clone()), ..Ids::default() };
+        let started = Instant::now();
+        let answered = self.exchange(method, url, token, &mut ids).await;
+        let (status, headers, body) = answered.map_err(|cause| cause.of_request(ids.clone()))?;
+        tracing::debug!(
+            operation,
+            status = status.as_u16(),
+            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            azure.request_id = ids.request.as_ref().map(Label::as_str),
+            azure.client_request_id = client_request_id,
+            "Azure answered"
+        );
+        Ok(Answer { status, headers, body, ids })
+    }
+
+    /// Sends one request and reads its whole answer; `ids` learns what Azure calls it.
+    async fn exchange(
+        &self,
+        method: &Method,
+        url: &Url,
+        token: &SecretString,
+        ids: &mut Ids,
+    ) -> Result<(StatusCode, HeaderMap, Vec<u8>), Cause> {
         let host = url.host_str().unwrap_or_default();
         let deadline = self.limits.request_timeout;
-        let client_request_id = uuid::Uuid::new_v4().to_string();
-        let started = Instant::now();
         let mut request = self
             .api
             .request(method.clone(), url.clone())
             .bearer_auth(token.expose_secret())
             .header(ACCEPT, "application/json")
-            .header("x-ms-client-request-id", &client_request_id)
+            .header("x-ms-client-request-id", ids.client.as_deref().unwrap_or_default())
             .timeout(deadline);
         if method == Method::POST {
             request = request.header(CONTENT_LENGTH, 0);
         }
         let response = request.send().await.map_err(|error| Cause::network(host, error, deadline))?;
         let (status, headers) = (response.status(), response.headers().clone());
+        *ids = Ids::of(&headers, ids.client.take());
         let body = self.body_of(response, host).await?;
-        let answer = Answer { status, headers, body };
-        tracing::debug!(
-            operation,
-            status = status.as_u16(),
-            duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            azure.request_id = answer.label("x-ms-request-id").as_ref().map(Label::as_str),
-            azure.client_request_id = client_request_id,
-            "Azure answered"
-        );
-        Ok(answer)
+        Ok((status, headers, body))
     }
 
     async fn body_of(&self, mut response: Response, host: &str) -> Result<Vec<u8>, Cause> {
@@ -147,7 +173,7 @@ impl Client {
         Ok(body)
     }
 
-    fn refusal(&self, answer: &Answer) -> Cause {
+    fn refusal(&self, answer: Answer) -> Cause {
         let error = wire::error_of(&answer.body);
         let no_error = error.code.is_none() && error.message.is_none();
         let body = (no_error && !answer.body.is_empty()).then(|| BodyPrint::of(&answer.body));
@@ -155,10 +181,9 @@ impl Client {
             status: answer.status.as_u16(),
             code: error.code,
             message: error.message,
-            request_id: answer.label("x-ms-request-id"),
-            correlation_id: answer.label("x-ms-correlation-request-id"),
             body,
             asked: asked_wait(&answer.headers, &self.limits),
+            ids: answer.ids,
         }))
     }
 

@@ -17,8 +17,8 @@ pub(super) enum Verb {
 
 pub(super) fn run(files: &[PathBuf], verb: &Verb) -> anyhow::Result<ExitCode> {
     match verb {
-        Verb::Show => print!("{}", config::show(files, std::env::vars())?),
-        Verb::Schema => println!("{:#}", config::schema()),
+        Verb::Show => super::put(config::show(files, super::environment())?.trim_end())?,
+        Verb::Schema => super::put(format_args!("{:#}", config::schema()))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
 use comfy_table::Table;
+use jiff::tz::TimeZone;
 
 use crate::domain::delivery::State;
+use crate::domain::label::Label;
 use crate::ledger::{DeliveryFilter, DeliveryRow};
 
 use super::filter::Filter;
@@ -33,24 +35,25 @@ pub(super) async fn run(files: &[PathBuf], args: Args) -> anyhow::Result<ExitCod
             super::put(serde_json::json!(row))?;
         }
     } else {
-        super::put(listing(&rows))?;
+        super::put(listing(&rows, &config.time_zone))?;
     }
     ledger.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
-fn listing(rows: &[DeliveryRow]) -> Table {
+/// For people: times as the configured zone has them.
+fn listing(rows: &[DeliveryRow], zone: &TimeZone) -> Table {
     let mut table = table(["id", "profile", "invoice", "recipient", "state", "attempts", "due", "reply or reason"]);
     for row in rows {
         let says = if row.state == "accepted" { row.reply.clone() } else { row.reason.clone().or(row.reply.clone()) };
         table.add_row([
             row.id.clone(),
             cell(row.profile.clone()),
-            cell(row.invoice.clone()),
+            cell(row.invoice.as_deref().map(Label::new)),
             row.recipient.clone(),
             row.state.clone(),
             row.attempts.to_string(),
-            cell(row.due_at),
+            cell(row.due_at.map(|at| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M %Z"))),
             cell(says),
         ]);
     }

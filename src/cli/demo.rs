@@ -45,7 +45,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let summary = daemon::until_signalled(&stop, watched_pass(&env, &stop)).await?;
     let all_accepted = finish(&env, &summary, &dir, &config_file).await?;
     if !args.exit && !stop.is_cancelled() {
-        println!("The daemon goes on until Ctrl-C.");
+        super::put("The daemon goes on until Ctrl-C.")?;
         daemon::until_signalled(&stop, daemon::run(&env, &stop)).await?;
     }
     env.ledger.close().await;
@@ -200,12 +200,12 @@ async fn finish(env: &Environment, summary: &Summary, dir: &Path, config_file: &
             row.state.clone(),
         ]);
     }
-    println!("{table}");
+    super::put(&table)?;
     summary.errors.iter().for_each(|error| eprintln!("error: {error}"));
     let accepted = rows.iter().filter(|row| row.state == "accepted").count();
-    println!("\n{} invoices, {accepted} of {} mails accepted", summary.invoices_new, rows.len());
-    println!("Mails:          {}/*.eml", dir.join("inbox").display());
-    println!("Configuration:  {}", config_file.display());
-    println!("Look around:    invoice-mailer --config '{}' deliveries", config_file.display());
+    super::put(format_args!("\n{} invoices, {accepted} of {} mails accepted", summary.invoices_new, rows.len()))?;
+    super::put(format_args!("Mails:          {}/*.eml", dir.join("inbox").display()))?;
+    super::put(format_args!("Configuration:  {}", config_file.display()))?;
+    super::put(format_args!("Look around:    invoice-mailer --config '{}' deliveries", config_file.display()))?;
     Ok(summary.errors.is_empty() && accepted == rows.len() && !rows.is_empty())
 }

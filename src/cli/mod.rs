@@ -63,7 +63,7 @@ enum Verb {
     Invoices(filter::Filter),
     /// The deliveries in the ledger: who was mailed what, when, and what the relay said
     Deliveries(deliveries::Args),
-    /// The exact mail that went out or would go out, as `.eml`
+    /// The exact mail that goes out next, or went out last, as `.eml`
     Preview(preview::Args),
 }
 
@@ -94,7 +94,7 @@ async fn run_verb(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Once(args) => once::run(&files, args).await,
         Verb::Demo(args) => demo::run(args).await,
         Verb::Simulate(args) => simulate::run(args).await,
-        Verb::Check => Ok(check::run(&files)),
+        Verb::Check => check::run(&files),
         Verb::Config(verb) => config::run(&files, &verb),
         Verb::Invoices(args) => invoices::run(&files, args).await,
         Verb::Deliveries(args) => deliveries::run(&files, args).await,
@@ -133,7 +133,13 @@ fn put(line: impl std::fmt::Display) -> anyhow::Result<()> {
 }
 
 fn load(files: &[PathBuf]) -> Result<Config, Problems> {
-    crate::config::load(files, std::env::vars(), utc_day(Clock::System.now()))
+    crate::config::load(files, environment(), utc_day(Clock::System.now()))
+}
+
+/// The environment. Bytes that are not UTF-8 become U+FFFD: most variables are none of our business.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }
 
 /// The ledger that the configuration names, for reading beside its daemon.

@@ -31,8 +31,8 @@ pub(super) async fn run(files: &[PathBuf], args: Args) -> anyhow::Result<ExitCod
     let profiles = named(&env.config, &args.profiles)?;
     let stop = CancellationToken::new();
     let summary = daemon::until_signalled(&stop, jobs::pass(&env, &profiles, &stop)).await?;
-    print(&summary, args.json);
     env.ledger.close().await;
+    print(&summary, args.json)?;
     Ok(exit_code(&summary))
 }
 
@@ -46,18 +46,20 @@ fn named<'a>(config: &'a Config, names: &[String]) -> Result<Vec<&'a Profile>, U
     names.iter().map(|name| find(name).ok_or_else(|| unknown(name))).collect()
 }
 
-fn print(summary: &Summary, json: bool) {
+fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
     if json {
-        println!("{}", serde_json::json!(summary));
-        return;
+        return super::put(serde_json::json!(summary));
     }
     let Summary { profiles, invoices_new, deliveries_created, accepted, deferred, refused, in_doubt, held, .. } =
         summary;
-    println!("profiles {profiles}, new invoices {invoices_new}, new deliveries {deliveries_created}");
-    println!("accepted {accepted}, deferred {deferred}, refused {refused}, in doubt {in_doubt}, held {held}");
+    super::put(format_args!(
+        "profiles {profiles}, new invoices {invoices_new}, new deliveries {deliveries_created}\n\
+         accepted {accepted}, deferred {deferred}, refused {refused}, in doubt {in_doubt}, held {held}"
+    ))?;
     for error in &summary.errors {
         eprintln!("error: {error}");
     }
+    Ok(())
 }
 
 fn exit_code(summary: &Summary) -> ExitCode {

@@ -19,7 +19,7 @@ use super::Usage;
 pub(super) struct Args {
     /// The invoice: number, `account/number` or id
     invoice: String,
-    /// The recipient; default the first one on record
+    /// The recipient; default the one whose mail is next to go out, or went out last
     #[arg(long, value_name = "ADDRESS")]
     to: Option<String>,
     /// Write to this file instead of stdout
@@ -38,7 +38,8 @@ pub(super) async fn run(files: &[PathBuf], args: Args) -> anyhow::Result<ExitCod
     for document in &mail.documents {
         attachments.push(archive.get(document.sha256).await?);
     }
-    let frozen = match ledger.frozen(&delivery.id, false).await? {
+    let is_open = delivery.finished_at.is_none();
+    let frozen = match ledger.frozen(&delivery.id, is_open).await? {
         Some(frozen) => frozen,
         None => compose(&mail, &attachments, &config.smtp, &app::templates(&config)?, Clock::System.now())?,
     };
@@ -60,9 +61,16 @@ fn chosen(rows: &[DeliveryRow], args: &Args) -> Result<DeliveryRow, Usage> {
     if rows.iter().any(|row| row.billing_account != first.billing_account) {
         return Err(Usage(format!("several billing accounts have an invoice `{invoice}`: name it as account/number")));
     }
-    let Some(to) = &args.to else { return Ok(first.clone()) };
-    let recipients: Vec<&str> = rows.iter().map(|row| row.recipient.as_str()).collect();
-    let unknown =
-        format!("no mail of invoice `{invoice}` to `{to}` is on record; there is one to {}", recipients.join(", "));
-    rows.iter().find(|row| row.recipient.eq_ignore_ascii_case(to)).cloned().ok_or(Usage(unknown))
+    let is_meant = |row: &&DeliveryRow| args.to.as_ref().is_none_or(|to| row.recipient.eq_ignore_ascii_case(to));
+    let next = rows.iter().filter(is_meant).find(|row| row.finished_at.is_none());
+    let meant = next.or_else(|| rows.iter().rfind(is_meant));
+    meant.cloned().ok_or_else(|| {
+        let to = args.to.as_deref().unwrap_or_default();
+        let mut recipients: Vec<&str> = rows.iter().map(|row| row.recipient.as_str()).collect();
+        recipients.dedup();
+        Usage(format!(
+            "no mail of invoice `{invoice}` to `{to}` is on record; there is one to {}",
+            recipients.join(", ")
+        ))
+    })
 }

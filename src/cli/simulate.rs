@@ -35,16 +35,16 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let simulator = Simulator::start(options)
         .await
         .with_context(|| format!("cannot listen on {} and {}", args.listen, args.blob_listen))?;
-    println!("management_endpoint = \"{}\"", simulator.endpoint().as_str().trim_end_matches('/'));
-    println!("document_hosts = [\"{}\"]", simulator.blob_host());
-    println!("credential = {{ kind = \"static_token\", token = \"{}\" }}", simulator.token());
+    super::put(format_args!("management_endpoint = \"{}\"", simulator.endpoint().as_str().trim_end_matches('/')))?;
+    super::put(format_args!("document_hosts = [\"{}\"]", simulator.blob_host()))?;
+    super::put(format_args!("credential = {{ kind = \"static_token\", token = \"{}\" }}", simulator.token()))?;
     for account in simulator.accounts() {
-        println!("# {}: billing account {}", account.display_name, account.name);
+        super::put(format_args!("# {}: billing account {}", account.display_name, account.name))?;
         for profile in &account.profiles {
-            println!("#   billing profile {} ({})", profile.name, profile.display_name);
+            super::put(format_args!("#   billing profile {} ({})", profile.name, profile.display_name))?;
         }
         for subscription in &account.subscriptions {
-            println!("#   subscription {} ({})", subscription.id, subscription.display_name);
+            super::put(format_args!("#   subscription {} ({})", subscription.id, subscription.display_name))?;
         }
     }
     eprintln!("the simulated Billing API answers until Ctrl-C");

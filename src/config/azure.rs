@@ -48,11 +48,16 @@ struct Reader<'r, 'a> {
 impl Reader<'_, '_> {
     fn credential(mut self, raw: raw::Credential) -> Option<Credential> {
         let remedy = "`client_secret`, `workload_identity`, `managed_identity`, `azure_cli` or `static_token`";
-        let kind = self.report.required(raw.kind, &self.at.key("kind"), remedy)?;
-        self.refuse_foreign_keys(&raw, kind);
+        let kind = self.report.required(raw.kind, &self.at.key("kind"), remedy);
         let client_id = self.id("client_id", raw.client_id.as_deref());
         let own_tenant = self.id("tenant_id", raw.tenant_id.as_deref());
         let tenant_id = own_tenant.or_else(|| self.tenant.clone());
+        let Some(kind) = kind else {
+            self.secret("client_secret", raw.client_secret.as_ref());
+            self.secret("token", raw.token.as_ref());
+            return None;
+        };
+        self.refuse_foreign_keys(&raw, kind);
         match kind {
             CredentialKind::ManagedIdentity => Some(Credential::ManagedIdentity { client_id }),
             CredentialKind::AzureCli => Some(Credential::AzureCli { tenant_id }),
@@ -115,6 +120,10 @@ impl Reader<'_, '_> {
 
     fn needed_secret(&mut self, key: &str, place: Option<&raw::Place>) -> Option<super::Secret> {
         self.needed(key, place.is_none(), "where the secret is: `{ file = \"…\" }` or `{ env = \"…\" }`");
+        self.secret(key, place)
+    }
+
+    fn secret(&mut self, key: &str, place: Option<&raw::Place>) -> Option<super::Secret> {
         let (at, loopback) = (self.at.key(key), self.on_loopback());
         parse::secret(self.report, place?, loopback, &at)
     }

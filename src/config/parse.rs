@@ -64,7 +64,7 @@ pub(super) fn azure_name(text: &str) -> Result<String, String> {
     if (1..=200).contains(&text.len()) && text.chars().all(allowed) && !text.starts_with('.') {
         return Ok(text.to_owned());
     }
-    Err(format!("{} is not an id of Azure: copy it from the portal or from `invoice-mailer discover`", quoted(text)))
+    Err(format!("{} is not an id of Azure: copy it from the portal", quoted(text)))
 }
 
 pub(super) fn address(text: &str) -> Result<Address, String> {

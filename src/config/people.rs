@@ -33,7 +33,7 @@ fn members(report: &mut Report<'_>, list: raw::List, at: &KeyPath, today: Date) 
         let at = at.index(index);
         let Some(member) = member(report, raw, &at, today) else { continue };
         let address = &member.address;
-        if members.iter().any(|earlier| earlier.address == *address) {
+        if members.iter().any(|earlier| earlier.address.is_same_mailbox(address)) {
             report.push(&at.key("address"), format!("{} is in this list twice: keep one", quoted(&address.masked())));
         }
         if allowed.as_ref().is_some_and(|allowed| !allowed.iter().any(|domain| domain == address.domain())) {
@@ -74,10 +74,10 @@ fn member(report: &mut Report<'_>, raw: raw::Member, at: &KeyPath, today: Date) 
 pub(super) fn profiles(report: &mut Report<'_>, raw: Vec<raw::Profile>, lists: &[List]) -> Option<Vec<Profile>> {
     let at = KeyPath::of("profiles");
     if raw.is_empty() {
-        report.missing(&at, "at least one `[[profiles]]` entry; `invoice-mailer discover --toml` writes them");
+        report.missing(&at, "at least one `[[profiles]]` entry");
     }
     let mut names: Vec<String> = Vec::new();
-    let mut profiles = Vec::new();
+    let mut profiles: Vec<Option<Profile>> = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
         let at = at.index(index);
         if let Some(name) = &raw.name {
@@ -89,7 +89,15 @@ pub(super) fn profiles(report: &mut Report<'_>, raw: Vec<raw::Profile>, lists: &
             }
             names.push(name.clone());
         }
-        profiles.push(profile(report, raw, &at, lists));
+        let profile = profile(report, raw, &at, lists);
+        let earlier = profile
+            .as_ref()
+            .and_then(|profile| profiles.iter().flatten().find(|earlier| earlier.scope.is_same(&profile.scope)));
+        if let Some(earlier) = earlier {
+            let (scope, name) = (&earlier.scope, quoted(&earlier.name));
+            report.push(&at, format!("{scope} has an entry already, {name}: name all its `lists` there"));
+        }
+        profiles.push(profile);
     }
     profiles.into_iter().collect()
 }
@@ -98,7 +106,7 @@ fn profile(report: &mut Report<'_>, raw: raw::Profile, at: &KeyPath, lists: &[Li
     let name = report.required(raw.name.clone(), &at.key("name"), "an alias for logs, metrics and verbs");
     let name = name.and_then(|name| report.note(&at.key("name"), parse::alias(&name)));
     let agreement = report.required(raw.agreement, &at.key("agreement"), "`mca` or `mosp`");
-    let scope = agreement.and_then(|agreement| scope(report, &raw, agreement, at));
+    let scope = scope(report, &raw, agreement, at);
     let since_at = at.key("deliver_since");
     let since = raw.deliver_since.as_deref().map(|text| report.note(&since_at, parse::day(text)));
     let documents = documents(report, raw.documents, &at.key("documents"));
@@ -114,14 +122,20 @@ fn profile(report: &mut Report<'_>, raw: raw::Profile, at: &KeyPath, lists: &[Li
     Some(Profile { name: name?, agreement, scope: scope?, lists: named, documents, deliver_since })
 }
 
-fn scope(report: &mut Report<'_>, raw: &raw::Profile, agreement: raw::Agreement, at: &KeyPath) -> Option<Scope> {
+fn scope(
+    report: &mut Report<'_>,
+    raw: &raw::Profile,
+    agreement: Option<raw::Agreement>,
+    at: &KeyPath,
+) -> Option<Scope> {
     let mut id = |key: &str, text: &Option<String>| {
         text.as_deref().map(|text| report.note(&at.key(key), parse::azure_name(text)))
     };
-    let account = id("billing_account", &raw.billing_account);
+    // Azure ignores their case, and the ledger keeps the account as a key.
+    let account = id("billing_account", &raw.billing_account).map(|id| id.map(|id| id.to_ascii_lowercase()));
     let profile = id("billing_profile", &raw.billing_profile);
-    let subscription = id("subscription", &raw.subscription);
-    match agreement {
+    let subscription = id("subscription", &raw.subscription).map(|id| id.map(|id| id.to_ascii_lowercase()));
+    match agreement? {
         raw::Agreement::Mca => {
             if subscription.is_some() {
                 report
@@ -188,7 +202,7 @@ fn recipients(report: &mut Report<'_>, raw: Option<Vec<String>>, at: &KeyPath, l
             continue;
         };
         for member in &list.members {
-            let same = |(_, other): &&(&str, &Member)| other.address == member.address;
+            let same = |(_, other): &&(&str, &Member)| other.address.is_same_mailbox(&member.address);
             let at_odds = |other: &Member| other.kind != member.kind || other.name != member.name;
             if let Some((first, _)) = seen.iter().find(same).filter(|(_, other)| at_odds(other)) {
                 let (who, first) = (quoted(&member.address.masked()), quoted(first));

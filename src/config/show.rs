@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use config::{Value, ValueKind};
-use url::Url;
 
 use super::layers::Layers;
 use super::problems::{KeyPath, Problem, Problems};
@@ -51,14 +50,16 @@ fn flatten(value: &Value, at: &KeyPath, secret: bool, lines: &mut Vec<String>) {
     }
 }
 
-fn has_user(url: &Url) -> bool {
-    url.password().is_some() || !url.username().is_empty()
+/// Whether an address may hold a secret: a user, or a query such as that of a database or a signed link.
+fn holds_secret(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else { return false };
+    rest.contains(['@', '?'])
 }
 
-/// The value as TOML writes it; an address with a user in it is a secret too.
+/// The value as TOML writes it; an address that may hold a secret is one.
 fn written(value: &Value) -> String {
     match &value.kind {
-        ValueKind::String(text) if Url::parse(text).is_ok_and(|url| has_user(&url)) => "\"(redacted)\"".to_owned(),
+        ValueKind::String(text) if holds_secret(text) => "\"(redacted)\"".to_owned(),
         ValueKind::String(text) => serde_json::Value::from(text.as_str()).to_string(),
         ValueKind::Array(items) => format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),

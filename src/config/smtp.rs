@@ -53,7 +53,11 @@ pub(super) fn smtp(report: &mut Report<'_>, raw: raw::Smtp) -> Option<Smtp> {
 }
 
 fn auth(report: &mut Report<'_>, raw: raw::Auth, loopback: bool, at: &KeyPath) -> Option<Auth> {
-    match report.required(raw.kind, &at.key("kind"), "`none` or `password`")? {
+    let Some(kind) = report.required(raw.kind, &at.key("kind"), "`none` or `password`") else {
+        raw.password.and_then(|place| parse::secret(report, &place, loopback, &at.key("password")));
+        return None;
+    };
+    match kind {
         AuthKind::None => {
             for (key, given) in [("username", raw.username.is_some()), ("password", raw.password.is_some())] {
                 if given {

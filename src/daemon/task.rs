@@ -40,7 +40,9 @@ pub(super) async fn run(env: &Environment, wake: &Notify, stop: &CancellationTok
             let now = env.clock.now();
             if relay.is_over(now) && env.ledger.is_any_due(now).await? {
                 let delivered = deliver(env, now, stop).await?;
-                relay.note(delivered.relay_trouble.is_some(), env.clock.now());
+                // A relay that takes other mails is not in trouble.
+                let trouble = delivered.relay_trouble.is_some() && delivered.accepted == 0;
+                relay.note(trouble, env.clock.now());
             }
             tokio::select! {
                 biased;

@@ -3,6 +3,7 @@
 use jiff::civil::Date;
 
 use super::document::DocumentKind;
+use super::invoice::Invoice;
 
 /// The kind of contract a billing account stands under; it decides when invoices are issued and who may fetch them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +62,35 @@ impl Scope {
         match self {
             Self::Account { account } | Self::Profile { account, .. } => Some(account),
             Self::Subscription { account, .. } => account.as_deref(),
+        }
+    }
+
+    /// Whether both list the same invoices. Azure's names and ids ignore case.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let equal = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+        match (self, other) {
+            (Self::Account { account: a }, Self::Account { account: b })
+            | (Self::Subscription { subscription: a, .. }, Self::Subscription { subscription: b, .. }) => equal(a, b),
+            (Self::Profile { account: a, profile: p }, Self::Profile { account: b, profile: q }) => {
+                equal(a, b) && equal(p, q)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a list of this scope holds `invoice`.
+    #[must_use]
+    pub fn covers(&self, invoice: &Invoice) -> bool {
+        let is = |named: &Option<String>, wanted: &str| {
+            named.as_ref().is_some_and(|named| named.eq_ignore_ascii_case(wanted))
+        };
+        match self {
+            Self::Account { account } => invoice.billing_account.eq_ignore_ascii_case(account),
+            Self::Profile { account, profile } => {
+                invoice.billing_account.eq_ignore_ascii_case(account) && is(&invoice.billing_profile, profile)
+            }
+            Self::Subscription { subscription, .. } => is(&invoice.subscription, subscription),
         }
     }
 }

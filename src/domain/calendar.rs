@@ -1,13 +1,16 @@
 //! When to look: which span of invoices to list, and when the next look is due. Days are UTC days.
 
+use std::time::Duration;
+
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, Timestamp};
+use jiff::{Span, Timestamp};
 
 use super::invoice::utc_day;
+use super::retry::after;
 
 /// How long after a look that failed the next one follows.
-const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(15);
+const AFTER_FAILURE: Duration = Duration::from_mins(15);
 
 /// The days a sweep lists: twelve months back, since corrections come months later, and one month ahead, since
 /// Azure's filter may mean the billing period instead of the day of issue.
@@ -24,10 +27,10 @@ pub fn next_sweep(now: Timestamp) -> Timestamp {
     if today > now { today } else { sweep_of(utc_day(now).saturating_add(Span::new().days(1))) }
 }
 
-/// The next look after one that failed.
+/// The next look after one that failed, `asked` being how long Azure wants to be left alone.
 #[must_use]
-pub fn next_try(now: Timestamp) -> Timestamp {
-    now.saturating_add(AFTER_FAILURE).unwrap_or(Timestamp::MAX)
+pub fn next_try(now: Timestamp, asked: Option<Duration>) -> Timestamp {
+    after(now, asked.unwrap_or_default().max(AFTER_FAILURE))
 }
 
 fn sweep_of(day: Date) -> Timestamp {
@@ -46,6 +49,15 @@ mod tests {
             ("2026-12-31T23:00:00Z", "2027-01-01T06:00:00Z"),
         ] {
             assert_eq!(next_sweep(now.parse().unwrap()), next.parse::<Timestamp>().unwrap());
+        }
+    }
+
+    #[test]
+    fn azure_may_ask_for_more_patience_than_we_have() {
+        let now: Timestamp = "2026-11-23T06:00:00Z".parse().unwrap();
+        let minutes = |asked| after(now, Duration::from_mins(asked));
+        for (asked, next) in [(None, 15), (Some(10), 15), (Some(60), 60)] {
+            assert_eq!(next_try(now, asked.map(Duration::from_mins)), minutes(next));
         }
     }
 

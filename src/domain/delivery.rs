@@ -104,10 +104,11 @@ impl Delivery {
             Outcome::TransientFailure(failure) | Outcome::PermanentFailure(failure)
                 if failure.scope == Scope::Relay =>
             {
-                // Once the relay heard the recipient, others go first next time: it may be this mail that it cannot bear.
-                let later = || after(now, policy.wait(1, jitter(&self.id)));
-                let due_at = if failure.phase >= Phase::Rcpt { later() } else { self.due_at };
-                Self { state: self.waiting(), reason: Some(failure.reason.clone()), due_at, ..self }
+                if failure.phase >= Phase::Rcpt {
+                    // The relay heard the recipient: it may be this mail that it cannot bear.
+                    return self.put_off(failure.reason.clone(), policy, now);
+                }
+                Self { state: self.waiting(), reason: Some(failure.reason.clone()), ..self }
             }
             Outcome::PermanentFailure(failure) => self.finish(State::Refused, Some(failure.reason.clone()), now),
             Outcome::TransientFailure(failure) => self.retry(failure.reason.clone(), policy, now),
@@ -123,7 +124,7 @@ impl Delivery {
             let due_at = after(now, policy.in_doubt_wait);
             return Self { state: State::InDoubt, reason: Some(reason), in_doubt, charged, due_at, ..self };
         }
-        let reason = format!("in doubt: {reason}; look whether the message arrived, then release or resend it");
+        let reason = format!("in doubt: {reason}; look whether the message arrived");
         Self { state: State::Held, reason: Some(reason), in_doubt, charged, ..self }
     }
 
@@ -136,8 +137,14 @@ impl Delivery {
     /// The delivery whose recipient is no longer opted in.
     #[must_use]
     pub fn withdraw(self, now: Timestamp) -> Self {
-        let reason = Some("the recipient is no longer on a list of the profile".to_owned());
-        Self { state: State::Withdrawn, reason, finished_at: Some(now), ..self }
+        self.end(State::Withdrawn, Some("the recipient is no longer on a list of the profile".to_owned()), now)
+    }
+
+    /// The delivery that waits through no fault of its own or of the relay's: nobody is charged, others go first.
+    #[must_use]
+    pub fn put_off(self, reason: String, policy: &RetryPolicy, now: Timestamp) -> Self {
+        let due_at = after(now, policy.wait(1, jitter(&self.id)));
+        Self { state: self.waiting(), reason: Some(reason), due_at, ..self }
     }
 
     /// The delivery after an attempt that was given up before the dot, because the program stopped.
@@ -152,7 +159,8 @@ impl Delivery {
     }
 
     fn retry(self, reason: String, policy: &RetryPolicy, now: Timestamp) -> Self {
-        if now >= after(self.queued_at, policy.give_up_after) {
+        // However long it waited for the relay, the first refusal alone never ends it.
+        if self.charged > 0 && now >= after(self.queued_at, policy.give_up_after) {
             return self.finish(State::Expired, Some(reason), now);
         }
         let charged = self.charged + 1;
@@ -161,13 +169,16 @@ impl Delivery {
     }
 
     fn finish(self, state: State, reason: Option<String>, now: Timestamp) -> Self {
+        Self { charged: self.charged + 1, ..self }.end(state, reason, now)
+    }
+
+    fn end(self, state: State, reason: Option<String>, now: Timestamp) -> Self {
         if self.in_doubt > 0 && state != State::Accepted {
             // What became of the copy says nothing about the first message.
             let reason = reason.unwrap_or_default();
-            let reason = format!("in doubt: an earlier attempt may have arrived, and the copy did not: {reason}");
-            return Self { charged: self.charged + 1, ..self }.hold(reason);
+            return self.hold(format!("in doubt: an earlier attempt may have arrived, no copy did: {reason}"));
         }
-        Self { state, reason, charged: self.charged + 1, finished_at: Some(now), ..self }
+        Self { state, reason, finished_at: Some(now), ..self }
     }
 }
 
@@ -248,6 +259,9 @@ mod tests {
         assert_eq!(refused.state, State::Held, "the first message may have arrived");
         let twice = once.after(&lost, &policy(), now);
         assert_eq!(twice.state, State::Held);
+        let left = delivery().after(&lost, &policy(), now).withdraw(now);
+        assert_eq!(left.state, State::Held, "who left may have got the first message");
+        assert_eq!(delivery().withdraw(now).state, State::Withdrawn);
         let careful = Delivery { on_in_doubt: OnInDoubt::Hold, ..delivery() };
         assert_eq!(careful.after(&lost, &policy(), now).state, State::Held);
     }
@@ -255,7 +269,9 @@ mod tests {
     #[test]
     fn age_ends_a_delivery_that_is_put_off() {
         let late = after(Timestamp::UNIX_EPOCH, policy().give_up_after);
-        assert_eq!(delivery().after(&reply(Phase::Rcpt, 451), &policy(), late).state, State::Expired);
+        let first = delivery().after(&reply(Phase::Rcpt, 451), &policy(), late);
+        assert_eq!(first.state, State::Pending, "it waited for the relay, not for the recipient");
+        assert_eq!(first.after(&reply(Phase::Rcpt, 451), &policy(), late).state, State::Expired);
         assert_eq!(delivery().after(&reply(Phase::Auth, 451), &policy(), late).state, State::Pending);
     }
 }

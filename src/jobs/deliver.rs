@@ -36,8 +36,10 @@ pub struct Delivered {
     pub held: usize,
     /// Mails given up by age.
     pub expired: usize,
-    /// Why the relay, or the archive, could not be used, if it could not.
+    /// Why the relay could not be used, if it could not.
     pub relay_trouble: Option<String>,
+    /// Why documents could not be read, if they could not.
+    pub archive_trouble: Option<String>,
 }
 
 impl Delivered {
@@ -48,7 +50,8 @@ impl Delivered {
             State::InDoubt => self.in_doubt += 1,
             State::Held => self.held += 1,
             State::Expired => self.expired += 1,
-            State::Pending | State::Sending | State::Withdrawn | State::Bounced => self.deferred += 1,
+            State::Pending | State::Sending => self.deferred += 1,
+            State::Withdrawn | State::Bounced => {}
         }
     }
 }
@@ -124,10 +127,10 @@ impl Round<'_> {
             }
             Err(error) => {
                 let trouble = report::chain(&error);
-                tracing::error!(error = trouble, "the archive cannot be read, deliveries wait");
-                self.with(|delivered| delivered.relay_trouble = Some(trouble));
-                self.halt.cancel();
-                return self.end(lease, delivery.interrupted(), None).await;
+                tracing::error!(delivery.id = %claim.mail.delivery, error = trouble, "a document cannot be read");
+                self.with(|delivered| delivered.archive_trouble = Some(trouble.clone()));
+                let after = delivery.put_off(trouble, &self.env.config.delivery, self.env.clock.now());
+                return self.end(lease, after, None).await;
             }
         };
         let (frozen, bytes) = match self.bytes(&claim.mail, claim.frozen, &attachments) {
@@ -183,10 +186,11 @@ impl Round<'_> {
         }
     }
 
-    /// Whether a list of the mail's profile still names its recipient.
+    /// Whether a list of the mail's profile, which may have another alias by now, still names its recipient.
     fn is_listed(&self, mail: &Mail) -> bool {
         let config = &self.env.config;
-        let profile = config.profiles.iter().find(|profile| profile.name == mail.profile);
+        let named = config.profiles.iter().find(|profile| profile.name == mail.profile);
+        let profile = named.or_else(|| config.profiles.iter().find(|profile| profile.scope.covers(&mail.invoice)));
         let lists =
             config.lists.iter().filter(|list| profile.is_some_and(|profile| profile.lists.contains(&list.name)));
         lists.flat_map(|list| &list.members).any(|member| member.address.is_same_mailbox(&mail.to))

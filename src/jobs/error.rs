@@ -1,5 +1,7 @@
 //! Why a job could not do its work.
 
+use std::time::Duration;
+
 use crate::{archive, azure, ledger, report};
 
 /// A failure of a job: which profile, and what failed.
@@ -28,6 +30,15 @@ impl Error {
         match self {
             Self::Azure { profile, source } => format!("profile `{profile}`: {}", told(source)),
             other => report::chain(other),
+        }
+    }
+
+    /// How long Azure wants to be left alone, if it said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Azure { source, .. } => source.retry_after(),
+            Self::Ledger(_) | Self::Archive(_) => None,
         }
     }
 

@@ -31,8 +31,6 @@ pub struct Fetched {
     pub problems: Vec<String>,
     /// Whether all of it may be had later without anybody's doing.
     pub is_transient: bool,
-    /// The day from which invoices are mailed, if this look fixed it and older invoices were passed over.
-    pub baseline: Option<Date>,
 }
 
 /// Looks at one profile. May be dropped at any moment: what was recorded stays, the rest is found by the next look.
@@ -51,7 +49,8 @@ pub async fn fetch(env: &Environment, profile: &Profile) -> Result<Fetched, Erro
         Err(error @ Error::Ledger(_)) => Err(error),
         Err(error) => {
             let problem = error.told();
-            env.ledger.looked(&profile.name, now, calendar::next_try(now), false, Some(&problem)).await?;
+            let next = calendar::next_try(now, error.retry_after());
+            env.ledger.looked(&profile.name, now, next, false, Some(&problem)).await?;
             Err(error)
         }
     }
@@ -78,11 +77,9 @@ async fn list(env: &Environment, profile: &Profile, look: &Look, now: Timestamp)
 /// Whether an invoice that the entry of a whole account lists belongs to a billing profile with an entry of its own,
 /// which then decides about it: the most specific entry wins.
 fn has_narrower_entry(env: &Environment, entry: &Profile, invoice: &Invoice) -> bool {
-    let Scope::Account { account: whole } = &entry.scope else { return false };
-    env.config.profiles.iter().any(|other| match &other.scope {
-        Scope::Profile { account, profile } => account == whole && invoice.billing_profile.as_ref() == Some(profile),
-        _ => false,
-    })
+    let is_profile = |scope: &Scope| matches!(scope, Scope::Profile { .. });
+    matches!(entry.scope, Scope::Account { .. })
+        && env.config.profiles.iter().any(|other| is_profile(&other.scope) && other.scope.covers(invoice))
 }
 
 /// The billing account: configured, kept from an earlier look, or asked for once.
@@ -124,6 +121,7 @@ async fn record_all(
     fetched.problems.extend(listing.doubt.clone());
     fetched.is_transient = fetched.problems.is_empty();
     let mut passed_over = false;
+    let mut asked = None;
     let mut records = stream::iter(&listing.invoices).map(|invoice| job.record(invoice)).buffered(AT_A_TIME);
     while let Some(recorded) = records.next().await {
         let recorded = recorded?;
@@ -133,13 +131,17 @@ async fn record_all(
         if let Some(problem) = recorded.problem {
             fetched.problems.push(problem.text);
             fetched.is_transient &= problem.is_transient;
+            asked = asked.max(problem.retry_after);
         }
     }
     let all_well = fetched.problems.is_empty();
-    let next = if all_well { calendar::next_sweep(now) } else { calendar::next_try(now) };
+    let next = if all_well { calendar::next_sweep(now) } else { calendar::next_try(now, asked) };
     env.ledger.looked(&profile.name, now, next, true, listing.doubt.as_deref()).await?;
-    if profile.deliver_since.is_none() && look.is_first() && passed_over {
-        fetched.baseline = Some(since);
+    if profile.deliver_since.is_none() && look.last_complete_look_at().is_none() && passed_over {
+        tracing::warn!(
+            profile = %profile.name, %since,
+            "first look: older invoices are recorded, not mailed"
+        );
     }
     Ok(fetched)
 }
@@ -165,6 +167,8 @@ struct Recorded {
 struct Problem {
     text: String,
     is_transient: bool,
+    /// How long Azure wants to be left alone.
+    retry_after: Option<Duration>,
 }
 
 impl FetchJob<'_> {
@@ -177,6 +181,7 @@ impl FetchJob<'_> {
         let mut problem = (invoice.documents.is_empty() && !passed_over).then(|| Problem {
             text: format!("invoice {}: Azure lists it, but its PDF is not ready", invoice.number()),
             is_transient: true,
+            retry_after: None,
         });
         for document in missing {
             match self.fetch_document(invoice, document, passed_over).await? {
@@ -216,7 +221,8 @@ impl FetchJob<'_> {
         let pdf = match self.env.azure.download(&self.profile.scope, invoice, document).await {
             Ok(pdf) => pdf,
             Err(error) => {
-                let problem = Problem { text: told(&error), is_transient: error.is_transient() };
+                let (is_transient, retry_after) = (error.is_transient(), error.retry_after());
+                let problem = Problem { text: told(&error), is_transient, retry_after };
                 tracing::warn!(profile = %self.profile.name, error = problem.text, "no document, it is tried again");
                 return Ok(Err(problem));
             }
@@ -249,7 +255,7 @@ impl FetchJob<'_> {
         let days = max.as_secs() / Duration::from_hours(24).as_secs();
         Some(format!(
             "invoice dated {day} is new to the ledger, though the profile was looked at since; more than {days} days \
-             late: release it if it should be mailed"
+             late: a person must decide whether it is mailed"
         ))
     }
 }

@@ -64,12 +64,6 @@ pub async fn pass(
                 summary.deliveries_created += fetched.deliveries_created;
                 let named = |problem| format!("profile `{}`: {problem}", profile.name);
                 summary.errors.extend(fetched.problems.into_iter().map(named));
-                if let Some(since) = fetched.baseline {
-                    tracing::warn!(
-                        profile = %profile.name, %since,
-                        "first look: invoices before that day are recorded, not mailed"
-                    );
-                }
             }
             Err(Error::Ledger(error)) => return Err(error),
             Err(error) => {
@@ -85,6 +79,11 @@ pub async fn pass(
     summary.in_doubt = delivered.in_doubt;
     summary.held = delivered.held;
     summary.errors.extend(delivered.relay_trouble);
+    summary.errors.extend(delivered.archive_trouble);
+    if delivered.expired > 0 {
+        summary.is_transient = false;
+        summary.errors.push(format!("{} mails expired: see `deliveries --state expired`", delivered.expired));
+    }
     let counts = env.ledger.counts().await?;
     summary.is_pending = waits
         || stop.is_cancelled()

@@ -13,7 +13,6 @@ pub struct Look {
     /// The billing account, once it was resolved.
     pub billing_account: Option<String>,
     first_look_at: i64,
-    last_look_at: Option<i64>,
     last_complete_look_at: Option<i64>,
     next_look_at: i64,
     /// Why the last look failed or was not complete.
@@ -25,12 +24,6 @@ impl Look {
     #[must_use]
     pub fn first_look_at(&self) -> Timestamp {
         at(self.first_look_at)
-    }
-
-    /// Whether no look has ended yet.
-    #[must_use]
-    pub fn is_first(&self) -> bool {
-        self.last_look_at.is_none()
     }
 
     /// When the profile was last looked at completely.

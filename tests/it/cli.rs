@@ -1,6 +1,8 @@
 //! The verbs as a person meets them.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -185,4 +187,38 @@ async fn mistakes_on_the_command_line_are_told() {
     let unknown = run(&config, &["preview", "G404"]);
     assert_eq!(unknown.status.code(), Some(2));
     assert!(stderr(&unknown).contains("G404"), "{}", stderr(&unknown));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_variables_and_a_closed_pipe_are_no_failure() {
+    let world = World::new(1).await;
+    let config = world.config_file();
+    let odd = program(&config).arg("check").env("ODD", OsStr::from_bytes(b"\xff")).output().unwrap();
+    assert!(odd.status.success(), "{}", stderr(&odd));
+    for args in [&["check"][..], &["config", "show"], &["config", "schema"], &["once", "--json"], &["deliveries"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = program(&config).args(args).stdout(writer).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{args:?}");
+    }
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_shows_what_will_go_out_now_and_what_went_out_then() {
+    let mut world = World::new(1).await;
+    world.to(&["greylist@contoso.example"]);
+    world.delivery = "retry = [\"1ms\"]".into();
+    let config = world.config_file();
+    run(&config, &["once"]);
+    let number = world.invoices().await[0].invoice.name.clone();
+    let changed = std::fs::read_to_string(&config).unwrap().replace("Invoices <invoices@", "Billing <billing@");
+    std::fs::write(&config, changed).unwrap();
+    let shown = |config: &Path| stdout(&run(config, &["preview", &number]));
+    assert!(shown(&config).contains("From: Billing <billing@"), "no attempt binds the bytes yet");
+    world.config_file();
+    assert!(run(&config, &["once"]).status.success());
+    let preview = shown(&config);
+    assert_eq!(format!("{preview}\r\n").as_bytes(), world.inbox.messages()[0].data);
+    world.finish().await;
 }

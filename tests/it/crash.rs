@@ -1,6 +1,7 @@
 //! kill -9 at random moments of `once`: nothing is lost, and a copy arises only from an unrecorded answer.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -19,16 +20,17 @@ async fn twenty_kills_lose_nothing() {
     let config = world.config_file();
     let mut seed = std::process::id();
     println!("seed {seed}");
-    for _ in 0..KILLS {
-        let mut once = tokio::process::Command::from(program(&config));
-        let mut child = once.arg("once").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        // A linear congruential step (Numerical Recipes) spreads the kills over start-up, fetching and mailing.
+    let mut amid_mails = 0;
+    for kill in 0..KILLS {
+        // A linear congruential step (Numerical Recipes).
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let moment = Duration::from_millis(u64::from(20 + (seed >> 16) % 250));
-        if tokio::time::timeout(moment, child.wait()).await.is_err() {
-            child.kill().await.unwrap();
-        }
+        let random = u64::from(seed >> 16);
+        // Every second kill falls into start-up and fetching, the others among the mails.
+        let (mails, moment) = if kill % 2 == 0 { (0, 20 + random % 200) } else { (1, random % 15) };
+        amid_mails += u32::from(kill_once(&world, &config, mails, Duration::from_millis(moment)).await);
     }
+    println!("{amid_mails} of {KILLS} kills fell among the mails");
+    assert!(amid_mails >= 5, "too few kills fell among the mails: {amid_mails}");
     let done = finish(&config).await;
     assert!(done, "the last passes did not finish");
     let mut received: BTreeMap<(String, String), Vec<Received>> = BTreeMap::new();
@@ -54,8 +56,27 @@ async fn twenty_kills_lose_nothing() {
     world.finish().await;
 }
 
+/// Starts `once`, waits for `mails` more mails and then for `moment`, and kills it; whether it had mailed some and was
+/// still at work.
+async fn kill_once(world: &World, config: &Path, mails: usize, moment: Duration) -> bool {
+    let before = world.inbox.count();
+    let mut once = tokio::process::Command::from(program(config));
+    let mut child = once.arg("once").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let wait = async {
+        world.inbox.wait_for(before + mails).await;
+        tokio::time::sleep(moment).await;
+    };
+    tokio::select! {
+        _ = child.wait() => return false,
+        () = wait => {}
+    }
+    let was_mailing = world.inbox.count() > before;
+    child.kill().await.unwrap();
+    was_mailing
+}
+
 /// Runs `once` undisturbed until nothing is left to do.
-async fn finish(config: &std::path::Path) -> bool {
+async fn finish(config: &Path) -> bool {
     for _ in 0..5 {
         let status = tokio::process::Command::from(program(config)).arg("once").status().await.unwrap();
         if status.success() {

@@ -168,6 +168,56 @@ async fn a_recipient_who_left_before_the_mail_went_out_is_not_mailed() {
 }
 
 #[tokio::test]
+async fn a_new_alias_of_a_profile_loses_nothing_and_an_entry_that_is_gone_withdraws() {
+    for (entries, state) in [(1, "accepted"), (0, "withdrawn")] {
+        let mut world = World::with(vec![contoso(1), mosp_account("Fabrikam", 9, now())]).await;
+        world.inbox.set_trouble(Some(Trouble::RefuseConnections));
+        world.once().await;
+        world.inbox.set_trouble(None);
+        world.profiles[0] = world.profiles[0].replace("contoso-engineering", "renamed");
+        world.profiles.drain(..1 - entries);
+        world.once().await;
+        let rows = world.deliveries().await;
+        let row = rows.iter().find(|row| row.profile.as_deref() == Some("contoso-engineering")).unwrap();
+        assert_eq!(row.state, state);
+        world.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_given_up_by_age_is_told() {
+    let mut world = World::new(1).await;
+    world.to(&["tempfail@contoso.example"]);
+    world.delivery = "give_up_after = \"1h\"".into();
+    world.once().await;
+    world.step(SignedDuration::from_hours(2));
+    let summary = world.once().await;
+    assert_eq!(world.states().await, ["tempfail@contoso.example expired"]);
+    assert!(summary.errors.join(" ").contains("1 mails expired"), "{:?}", summary.errors);
+    world.finish().await;
+}
+
+#[tokio::test]
+async fn a_document_that_is_missing_holds_up_nobody_else() {
+    let mut world = World::new(3).await;
+    world.smtp = "max_connections = 1".into();
+    world.inbox.set_trouble(Some(Trouble::RefuseConnections));
+    world.once().await;
+    world.inbox.set_trouble(None);
+    let sha256 = world.invoices().await[0].documents[0].sha256.clone().unwrap();
+    let file = world.dir.path().join("archive").join(&sha256[..2]).join(format!("{sha256}.pdf"));
+    let away = world.dir.path().join("away.pdf");
+    std::fs::rename(&file, &away).unwrap();
+    let summary = world.once().await;
+    assert_eq!((summary.accepted, summary.deferred), (2, 1));
+    assert!(summary.errors.join(" ").contains(&sha256), "{:?}", summary.errors);
+    std::fs::rename(&away, &file).unwrap();
+    world.step(SignedDuration::from_mins(10));
+    assert_eq!(world.once().await.accepted, 1);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn an_archive_that_cannot_be_read_holds_nothing() {
     let world = World::new(2).await;
     world.inbox.set_trouble(Some(Trouble::RefuseConnections));
@@ -180,6 +230,7 @@ async fn an_archive_that_cannot_be_read_holds_nothing() {
     assert!(summary.errors.join(" ").contains("archive"), "{:?}", summary.errors);
     std::fs::remove_dir_all(&archive).unwrap();
     std::fs::rename(&away, &archive).unwrap();
+    world.step(SignedDuration::from_mins(10));
     assert_eq!(world.once().await.accepted, 2);
     world.finish().await;
 }

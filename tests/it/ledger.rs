@@ -125,35 +125,41 @@ async fn a_dot_needs_an_attempt_and_comes_once() {
     assert_eq!(state(&ledger).await, "in_doubt");
 }
 
-/// What somebody with a database shell could try, and the tables refuse.
+/// What somebody with a database shell could try, and what the tables say to it.
 #[tokio::test]
 async fn the_tables_keep_their_invariants() {
     let (_world, path) = waiting().await;
-    for statement in [
-        "UPDATE deliveries SET state = 'sending'",
-        "UPDATE deliveries SET state = 'accepted'",
-        "UPDATE deliveries SET state = 'delivered'",
-        "UPDATE deliveries SET owner = 'me'",
-        "UPDATE deliveries SET state = 'held', reason = NULL",
-        "UPDATE deliveries SET message_id = 'another@contoso.example'",
-        "UPDATE deliveries SET generation = 0",
-        "UPDATE deliveries SET fence = 'text'",
-        "UPDATE attempts SET outcome = 'accepted', dot_at = NULL",
-        "UPDATE attempts SET finished_at = NULL",
-        "UPDATE attempts SET dot_at = 1",
-        "UPDATE documents SET sha256 = NULL",
-        "INSERT INTO delivery_documents SELECT 'x', 9, billing_account, invoice, document, recipient, generation FROM delivery_documents",
-        "INSERT INTO delivery_documents SELECT delivery_id, 9, billing_account, invoice, document, recipient, generation FROM delivery_documents",
-        "DELETE FROM invoices",
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).foreign_keys(true);
+    let shell = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let copy = |id: &str| {
+        format!(
+            "INSERT INTO delivery_documents SELECT {id}, 9, billing_account, invoice, document, recipient, generation
+             FROM delivery_documents"
+        )
+    };
+    let (elsewhere, twice) = (copy("'x'"), copy("delivery_id"));
+    for (statement, refusal) in [
+        ("UPDATE deliveries SET state = 'sending'", "CHECK"),
+        ("UPDATE deliveries SET state = 'accepted'", "CHECK"),
+        ("UPDATE deliveries SET state = 'delivered'", "CHECK"),
+        ("UPDATE deliveries SET owner = 'me'", "CHECK"),
+        ("UPDATE deliveries SET state = 'held', reason = NULL", "CHECK"),
+        ("UPDATE deliveries SET message_id = 'another@contoso.example'", "keeps its Message-ID"),
+        ("UPDATE deliveries SET generation = 0", "CHECK"),
+        ("UPDATE deliveries SET fence = 'text'", "cannot store TEXT"),
+        ("UPDATE attempts SET outcome = 'accepted', dot_at = NULL", "CHECK"),
+        ("UPDATE attempts SET finished_at = NULL", "CHECK"),
+        ("UPDATE attempts SET dot_at = 1", "open attempt"),
+        ("UPDATE documents SET sha256 = NULL", "CHECK"),
+        (&elsewhere, "UNIQUE"),
+        (&twice, "UNIQUE"),
+        ("DELETE FROM invoices", "FOREIGN KEY"),
     ] {
-        let statement = format!("PRAGMA foreign_keys = ON; {statement};");
-        let output = std::process::Command::new("sqlite3").arg(&path).arg(&statement).output();
-        let Ok(output) = output else {
-            println!("skipped: the sqlite3 shell (not installed)");
-            return;
-        };
-        assert!(!output.status.success(), "{statement} was let through");
+        let error = sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&shell).await.unwrap_err().to_string();
+        assert!(error.contains(refusal), "{statement}: {error}");
     }
+    sqlx::query("UPDATE deliveries SET state = 'held', reason = 'by hand'").execute(&shell).await.unwrap();
+    shell.close().await;
 }
 
 #[tokio::test]

@@ -61,6 +61,7 @@ fn tuning() -> Tuning {
             request_timeout: Duration::from_millis(700),
             longest_wait: Duration::from_secs(2),
             poll_wait: Duration::from_millis(20),
+            longest_poll: Duration::from_secs(2),
             ..Limits::default()
         },
         smtp: Deadlines {

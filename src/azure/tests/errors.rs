@@ -1,7 +1,7 @@
 //! What operators read.
 
 use super::full;
-use crate::azure::cause::{Cause, Refusal};
+use crate::azure::cause::{Cause, Ids, Refusal};
 use crate::azure::{Client, Error, Limits};
 use crate::config::{Credential, Secret};
 use crate::domain::billing::Scope;
@@ -12,8 +12,7 @@ fn refused(status: u16, code: &str, message: &str, scope: Scope) -> Error {
         status,
         code: Label::non_empty(code),
         message: Label::non_empty(message),
-        request_id: None,
-        correlation_id: None,
+        ids: Ids::default(),
         body: None,
         asked: None,
     };

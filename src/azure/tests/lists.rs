@@ -80,7 +80,7 @@ async fn one_401_is_overcome_and_two_are_not() {
     assert_eq!(
         full(&error),
         "cannot list the invoices of billing profile P-1 of billing account a:b_2019-05-31: \
-         Azure answered 401 ExpiredAuthenticationToken: The access token expired"
+         Azure answered 401 ExpiredAuthenticationToken: The access token expired (our id)"
     );
     assert!(error.hint().unwrap().contains("its secret has not expired"));
 }
@@ -126,7 +126,7 @@ async fn a_wait_is_kept_or_else_told() {
     assert!(started.elapsed() < Duration::from_secs(2));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(17)));
     assert!(error.is_transient());
-    assert!(full(&error).ends_with("Azure asks to wait 17s before the next request: Azure answered 429"));
+    assert!(full(&error).ends_with("Azure asks to wait 17s before the next request: Azure answered 429 (our id)"));
 }
 
 #[tokio::test]
@@ -216,7 +216,7 @@ async fn accounts_and_access_are_asked() {
     let error = client.billing_account_of("s2").await.unwrap_err();
     assert_eq!(
         full(&error),
-        "cannot find the billing account of subscription s2: the answer has no `billingAccountId`"
+        "cannot find the billing account of subscription s2: the request failed (our id): the answer has no `billingAccountId`"
     );
     let account = Scope::Account { account: "123".into() };
     assert_eq!(client.has_read_access(&profile()).await.unwrap(), Some(true));

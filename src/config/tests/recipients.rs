@@ -55,6 +55,11 @@ fn profile_rules() {
             "lists = [\"Accounting\"]\n[[profiles]]\nname = \"engineering\"\nagreement = \"mca\"\nbilling_account = \"b\"\nlists = [\"Accounting\"]",
             "profiles[1].name: a profile named `engineering` exists already",
         ),
+        (
+            LISTS,
+            "lists = [\"Accounting\"]\n[[profiles]]\nname = \"again\"\nagreement = \"mca\"\nbilling_account = \"Account-1\"\nbilling_profile = \"PROFILE-1\"\nlists = [\"Accounting\"]",
+            "profiles[1]: billing profile profile-1 of billing account account-1 has an entry already, `engineering`: name all its `lists` there",
+        ),
     ]);
 }
 
@@ -123,8 +128,8 @@ fn list_rules() {
     each_gives_one_problem(&[
         (
             "15 },",
-            "15 }, { address = \"ap@CONTOSO.example\", opted_in_on = 2026-01-15 }",
-            "members[1].address: `a…@contoso.example` is in this list twice",
+            "15 }, { address = \"AP@CONTOSO.example\", opted_in_on = 2026-01-15 }",
+            "members[1].address: `A…@contoso.example` is in this list twice",
         ),
         (
             "15 },\n]",

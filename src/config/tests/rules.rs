@@ -254,3 +254,29 @@ fn delivery_rules() {
         edited(&folder, &[("[azure]", &delivery("in_doubt_wait = \"660s\"\non_in_doubt = \"hold\""))]).unwrap();
     assert_eq!(config.delivery.on_in_doubt, crate::domain::retry::OnInDoubt::Hold);
 }
+
+#[test]
+fn an_unknown_kind_hides_nothing_beside_it() {
+    let folder = Folder::new();
+    let problems = edited(
+        &folder,
+        &[
+            (CREDENTIAL, "{ kind = \"secret\", client_id = \"a b\", client_secret = { file = \"/nowhere/azure\" } }"),
+            ("agreement = \"mca\"", "agreement = \"mcb\""),
+            ("\"profile-1\"", "\"p 1\""),
+            ("[smtp]", "[smtp]\nauth = { kind = \"pasword\", password = { file = \"/nowhere/smtp\" } }"),
+        ],
+    );
+    let problems = problems.unwrap_err().join("\n");
+    for place in [
+        "azure.credential.kind",
+        "azure.credential.client_id",
+        "azure.credential.client_secret",
+        "profiles[0].agreement",
+        "profiles[0].billing_profile",
+        "smtp.auth.kind",
+        "smtp.auth.password",
+    ] {
+        assert!(problems.contains(&format!("{place}: ")), "{place}: {problems}");
+    }
+}

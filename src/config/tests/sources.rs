@@ -124,6 +124,10 @@ fn show_names_the_sources_and_hides_the_secrets() {
     );
     let second = "prot = 5\n[smtp]\nauth = { kind = \"password\", username = \"u\", password = \"hunter2\" }\n[ledger]\n\
                   url = \"postgres://user:hunter2@db/ledger\"\n";
+    for url in ["postgres://db/ledger?user=u&password=hunter2", "postgres://u:pa#hunter2@db/ledger"] {
+        let shown = folder.show(&[&second.replace("postgres://user:hunter2@db/ledger", url)], &[]).unwrap().join("\n");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
     let shown = folder.show(&[&first, second], &[("INVOICE_MAILER__SMTP__PORT", "2525")]).unwrap().join("\n");
     assert!(!shown.contains("hunter2"), "{shown}");
     insta::assert_snapshot!(shown);

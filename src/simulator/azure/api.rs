@@ -54,9 +54,16 @@ impl Service {
         }
         let query: Query =
             url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-        if query.get("api-version").is_none_or(String::is_empty) {
-            let message = "The api-version query parameter (?api-version=) is required for all requests.";
-            return Err(Reply::error(400, "MissingApiVersionParameter", message));
+        match query.get("api-version").map(String::as_str) {
+            Some("2020-05-01" | "2024-04-01") => {}
+            None | Some("") => {
+                let message = "The api-version query parameter (?api-version=) is required for all requests.";
+                return Err(Reply::error(400, "MissingApiVersionParameter", message));
+            }
+            Some(other) => {
+                let message = format!("The api-version '{other}' is not supported.");
+                return Err(Reply::error(400, "InvalidApiVersionParameter", &message));
+            }
         }
         let path = parts.uri.path();
         let route = Route::of(&parts.method, path).ok_or_else(|| not_found("The resource"))?;
