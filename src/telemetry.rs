@@ -1,23 +1,28 @@
 //! Log lines, on stderr.
 
+use std::env;
 use std::io::{IsTerminal as _, stderr};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::registry;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogFormat;
 
-/// Starts logging: this program's lines from `level` on, those of its libraries from `warn` on; `RUST_LOG` overrides
-/// both. Only the first call of a process has an effect.
+/// Starts logging: this program's lines from `level` on, those of its libraries from `warn` on; `RUST_LOG` (such as
+/// `info,lettre=debug`) overrides both. Only the first call of a process has an effect.
 pub fn start(format: LogFormat, level: &str) {
-    let default = || EnvFilter::new(format!("warn,invoice_mailer={level}"));
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| default());
-    let lines = fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
+    let asked = env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let default = || format!("warn,invoice_mailer={level}").parse().unwrap_or_default();
+    let targets = asked.unwrap_or_else(default);
     let is_pretty = match format {
         LogFormat::Pretty => true,
         LogFormat::Json => false,
         LogFormat::Auto => stderr().is_terminal(),
     };
-    let started = if is_pretty { lines.with_ansi(stderr().is_terminal()).try_init() } else { lines.json().try_init() };
-    drop(started);
+    let lines = fmt::layer().with_writer(stderr).with_target(false);
+    let lines = if is_pretty { lines.with_ansi(stderr().is_terminal()).boxed() } else { lines.json().boxed() };
+    drop(registry().with(lines.with_filter(targets)).try_init());
 }

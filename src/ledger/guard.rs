@@ -4,7 +4,6 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rand::Rng as _;
 use sqlx::SqlitePool;
 
 use crate::domain::document::hex;
@@ -82,7 +81,7 @@ pub(super) async fn check_schema(pool: &SqlitePool) -> Result<(), Error> {
 /// Stamps a new ledger with its instance and its secret; an old one keeps its own.
 pub(super) async fn stamp(ledger: &Ledger, instance: &str) -> Result<(), Error> {
     let doing = "write its stamp";
-    let secret = hex(&rand::rng().random::<[u8; 32]>());
+    let secret = hex(&rand::random::<[u8; 32]>());
     let mut tx = ledger.begin().await?;
     for (key, value) in [("instance", instance), ("secret", &secret)] {
         sqlx::query("INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING")
