@@ -64,7 +64,8 @@ pub struct Limits {
     pub longest_wait: Duration,
     /// The wait between two looks at a document that is not ready, where Azure asks for none.
     pub poll_wait: Duration,
-    /// The longest that one call waits in sum for a document that is not ready.
+    /// The longest that one call waits in sum for a document that is not ready; the first wait may be longer if
+    /// Azure asks for it.
     pub longest_poll: Duration,
     /// How often one request is sent at most, 1 or more.
     pub attempts: u32,
@@ -90,9 +91,9 @@ impl Default for Limits {
             wait_floor: Duration::from_secs(1),
             wait_ceiling: Duration::from_hours(1),
             longest_wait: Duration::from_mins(5),
-            // Azure's own SDKs wait so long; Resource Manager asks for 600 s at most (RPC, async-api-reference).
+            // Azure's own SDKs wait so long.
             poll_wait: Duration::from_secs(30),
-            longest_poll: Duration::from_mins(11),
+            longest_poll: Duration::from_mins(5),
             attempts: 4,
             json_bytes: 8 << 20,
             pages: 10_000,

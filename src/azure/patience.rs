@@ -9,6 +9,10 @@ use tokio::time::sleep;
 use super::Limits;
 use super::cause::Cause;
 
+/// The longest wait that Resource Manager asks for between two looks (azure-resource-manager-rpc,
+/// async-api-reference): given up sooner, such an operation would never end.
+const LONGEST_POLL_ASKED: Duration = Duration::from_mins(10);
+
 /// The waits of one call.
 pub(super) struct Patience<'a> {
     limits: &'a Limits,
@@ -46,7 +50,9 @@ impl<'a> Patience<'a> {
 
     /// Waits for a document, or returns `false` at once if the call would then have waited too long.
     pub(super) async fn poll(&mut self, wait: Duration) -> bool {
-        if self.polled + wait > self.limits.longest_poll {
+        let limit = self.limits.longest_poll;
+        let limit = if self.polled.is_zero() { limit.max(LONGEST_POLL_ASKED) } else { limit };
+        if self.polled + wait > limit {
             return false;
         }
         self.polled += wait;
