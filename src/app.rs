@@ -29,6 +29,7 @@ pub async fn open(config: Config, clock: Clock, tuning: Tuning) -> anyhow::Resul
     let relay = Relay::new(&config.smtp, tuning.smtp)?;
     let templates = templates(&config)?;
     let archive = Archive::open(&config.archive)?;
+    Ledger::check_not_lost(&config.ledger, !archive.is_empty()?)?;
     let ledger = Ledger::open(&config.ledger, &config.instance).await?;
     Ok(Environment { config, clock, ledger, archive, azure, relay, templates })
 }

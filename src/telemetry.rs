@@ -11,12 +11,16 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogFormat;
 
-/// Starts logging: this program's lines from `level` on, those of its libraries from `warn` on; `RUST_LOG` (such as
-/// `info,lettre=debug`) overrides both. Only the first call of a process has an effect.
+/// Starts logging: this program's lines from `level` on, those of its libraries from `warn` on. A level in `RUST_LOG`
+/// (`debug`) is for all, a target with its level (`lettre=debug`) comes on top. Only the first call of a process has an
+/// effect.
 pub fn start(format: LogFormat, level: &str) {
-    let asked = env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
-    let default = || format!("warn,invoice_mailer={level}").parse().unwrap_or_default();
-    let targets = asked.unwrap_or_else(default);
+    let usual: Targets = format!("warn,invoice_mailer={level}").parse().unwrap_or_default();
+    let targets = match env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok()) {
+        Some(asked) if asked.default_level().is_some() => asked,
+        Some(asked) => usual.with_targets(asked),
+        None => usual,
+    };
     let is_pretty = match format {
         LogFormat::Pretty => true,
         LogFormat::Json => false,

@@ -22,7 +22,7 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A document cannot be written.
-    #[error("cannot archive the document {sha256}: is the disk full?")]
+    #[error("cannot archive the document {sha256}: is the disk full, and may this user write to the archive?")]
     Write {
         /// The document's hash.
         sha256: Sha256Hash,
@@ -45,6 +45,7 @@ pub enum Error {
 /// A folder of documents.
 #[derive(Debug)]
 pub struct Archive {
+    path: PathBuf,
     store: LocalFileSystem,
 }
 
@@ -57,7 +58,17 @@ impl Archive {
         let failed = |source| Error::Open { path: path.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| failed(source.into()))?;
         let store = LocalFileSystem::new_with_prefix(path).map_err(|source| failed(source.into()))?;
-        Ok(Self { store: store.with_fsync(true) })
+        Ok(Self { path: path.to_owned(), store: store.with_fsync(true) })
+    }
+
+    /// Whether no document was ever archived here.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        let entries = std::fs::read_dir(&self.path);
+        let entries = entries.map_err(|source| Error::Open { path: self.path.clone(), source: source.into() })?;
+        Ok(entries.count() == 0)
     }
 
     /// Writes a document and waits until it is on stable storage. Writing the same document again changes nothing.

@@ -24,12 +24,15 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(files: &[PathBuf], args: Args) -> anyhow::Result<ExitCode> {
-    let config = super::load(files)?;
+    let config = super::load_for_reading(files)?;
     let ledger = super::join_ledger(&config).await?;
     let since = args.filter.since()?;
-    let Filter { invoice, profile, json, .. } = args.filter;
+    let Filter { invoice, profile, json, .. } = args.filter.clone();
     let filter = DeliveryFilter { state: args.state, invoice, profile, since };
     let rows = ledger.deliveries(&filter).await?;
+    if rows.is_empty() {
+        args.filter.tell_nothing(&config);
+    }
     if json {
         for row in &rows {
             super::put(serde_json::json!(row))?;
@@ -43,7 +46,8 @@ pub(super) async fn run(files: &[PathBuf], args: Args) -> anyhow::Result<ExitCod
 
 /// For people: times as the configured zone has them.
 fn listing(rows: &[DeliveryRow], zone: &TimeZone) -> Table {
-    let mut table = table(["id", "profile", "invoice", "recipient", "state", "attempts", "due", "reply or reason"]);
+    let mut table =
+        table(["id", "profile", "invoice", "recipient", "state", "attempts", "since or due", "reply or reason"]);
     for row in rows {
         let says = if row.state == "accepted" { row.reply.clone() } else { row.reason.clone().or(row.reply.clone()) };
         table.add_row([
@@ -53,7 +57,11 @@ fn listing(rows: &[DeliveryRow], zone: &TimeZone) -> Table {
             row.recipient.clone(),
             row.state.clone(),
             row.attempts.to_string(),
-            cell(row.due_at.map(|at| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M %Z"))),
+            cell(
+                row.finished_at
+                    .or(row.due_at)
+                    .map(|at| at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M %Z")),
+            ),
             cell(says),
         ]);
     }

@@ -166,7 +166,7 @@ async fn watched_pass(env: &Environment, stop: &CancellationToken) -> anyhow::Re
             tokio::time::sleep(Duration::from_millis(200)).await;
             let counts = env.ledger.counts().await.unwrap_or_default();
             let (accepted, all) = (counts.get("accepted").copied().unwrap_or(0), counts.values().sum::<i64>());
-            bar.set_length(u64::try_from(all).unwrap_or(0));
+            bar.set_length(u64::try_from(all).unwrap_or(0).max(1));
             bar.set_position(u64::try_from(accepted).unwrap_or(0));
             bar.set_message(if accepted == 0 { "listing and fetching" } else { "mailing" });
             if bar.is_hidden() && (all, accepted) != (0, 0) && all + accepted >= shown + 25 {

@@ -14,10 +14,13 @@ use super::filter::Filter;
 use super::table::{cell, table};
 
 pub(super) async fn run(files: &[PathBuf], args: Filter) -> anyhow::Result<ExitCode> {
-    let config = super::load(files)?;
+    let config = super::load_for_reading(files)?;
     let ledger = super::join_ledger(&config).await?;
-    let filter = InvoiceFilter { since: args.since()?, invoice: args.invoice, profile: args.profile };
+    let filter = InvoiceFilter { since: args.since()?, invoice: args.invoice.clone(), profile: args.profile.clone() };
     let rows = ledger.invoices(&filter).await?;
+    if rows.is_empty() {
+        args.tell_nothing(&config);
+    }
     if args.json {
         for row in &rows {
             super::put(object(row))?;
@@ -53,7 +56,8 @@ fn object(row: &InvoiceRow) -> serde_json::Value {
 }
 
 fn listing(rows: &[InvoiceRow]) -> Table {
-    let mut table = table(["profile", "invoice", "type", "date", "due", "amount", "documents", "deliveries"]);
+    let mut table =
+        table(["profile", "invoice", "type", "date", "due", "amount", "documents", "deliveries", "problem"]);
     for row in rows {
         let invoice = &row.invoice;
         let documents: Vec<&str> = row.documents.iter().map(|document| document.kind.as_str()).collect();
@@ -65,8 +69,9 @@ fn listing(rows: &[InvoiceRow]) -> Table {
             cell(invoice.issued_on()),
             cell(invoice.due_date.map(utc_day)),
             cell(invoice.headline_amount()),
-            row.problem.clone().unwrap_or_else(|| documents.join(", ")),
+            documents.join(", "),
             if deliveries.is_empty() { "not mailed".to_owned() } else { deliveries.join(", ") },
+            row.problem.clone().unwrap_or_default(),
         ]);
     }
     table

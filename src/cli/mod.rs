@@ -42,13 +42,14 @@ struct Cli {
 enum Verb {
     /// The daemon: fetches and mails until SIGTERM
     ///
-    /// Looks at every profile at the start and once a day, tries again what was put off, and brings a mail that is
-    /// under way to its end before it stops.
+    /// Looks at each profile when it is due: the first time at once, then daily, within 15 minutes (and at the start)
+    /// where a look left something open. Tries again what was put off, and brings a mail that is under way to its end
+    /// before it stops.
     Run,
     /// One pass now: fetch, deliver everything due, exit
     ///
-    /// Exits with 0 if nothing is left to do, 75 while mails or documents wait for another pass, 69 if Azure could not be reached,
-    /// 1 if something failed that will not mend by itself.
+    /// Exits with 0 if nothing is left to do, 75 while mails or documents wait for another pass, 69 if Azure could not
+    /// be reached, 1 if something failed that will not mend by itself or a mail came to need a person.
     Once(once::Args),
     /// The whole way with nothing to set up: a simulated Azure, a built-in inbox
     Demo(demo::Args),
@@ -134,6 +135,11 @@ fn put(line: impl std::fmt::Display) -> anyhow::Result<()> {
 
 fn load(files: &[PathBuf]) -> Result<Config, Problems> {
     crate::config::load(files, environment(), utc_day(Clock::System.now()))
+}
+
+/// For verbs that only read the ledger, beside its daemon.
+fn load_for_reading(files: &[PathBuf]) -> Result<Config, Problems> {
+    crate::config::load_for_reading(files, environment(), utc_day(Clock::System.now()))
 }
 
 /// The environment. Bytes that are not UTF-8 become U+FFFD: most variables are none of our business.

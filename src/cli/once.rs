@@ -50,12 +50,25 @@ fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
     if json {
         return super::put(serde_json::json!(summary));
     }
-    let Summary { profiles, invoices_new, deliveries_created, accepted, deferred, refused, in_doubt, held, .. } =
-        summary;
+    let Summary {
+        profiles,
+        invoices_new,
+        deliveries_created,
+        accepted,
+        deferred,
+        refused,
+        in_doubt,
+        held,
+        waiting,
+        ..
+    } = summary;
     super::put(format_args!(
         "profiles {profiles}, new invoices {invoices_new}, new deliveries {deliveries_created}\n\
          accepted {accepted}, deferred {deferred}, refused {refused}, in doubt {in_doubt}, held {held}"
     ))?;
+    if *waiting > 0 {
+        super::put(format_args!("{waiting} mails wait for another pass: see `deliveries`"))?;
+    }
     for error in &summary.errors {
         eprintln!("error: {error}");
     }

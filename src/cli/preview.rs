@@ -28,7 +28,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(files: &[PathBuf], args: Args) -> anyhow::Result<ExitCode> {
-    let config = super::load(files)?;
+    let config = super::load_for_reading(files)?;
     let ledger = super::join_ledger(&config).await?;
     let archive = Archive::open(&config.archive)?;
     let filter = DeliveryFilter { invoice: Some(args.invoice.clone()), ..DeliveryFilter::default() };
@@ -56,7 +56,9 @@ pub(super) async fn run(files: &[PathBuf], args: Args) -> anyhow::Result<ExitCod
 fn chosen(rows: &[DeliveryRow], args: &Args) -> Result<DeliveryRow, Usage> {
     let invoice = &args.invoice;
     let Some(first) = rows.first() else {
-        return Err(Usage(format!("no mail of an invoice `{invoice}` is on record: see `invoice-mailer invoices`")));
+        return Err(Usage(format!(
+            "no mail of an invoice `{invoice}` is on record: `invoice-mailer invoices` tells whether it is known; one dated before the first look, or that nobody is to get, is not mailed"
+        )));
     };
     if rows.iter().any(|row| row.billing_account != first.billing_account) {
         return Err(Usage(format!("several billing accounts have an invoice `{invoice}`: name it as account/number")));

@@ -12,6 +12,8 @@ use crate::simulator::Simulator;
 use crate::simulator::accounts::{BillingAccount, mca_account, mosp_account};
 use crate::simulator::azure::Options;
 
+use super::Usage;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Where the Billing API listens
@@ -26,6 +28,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if !args.listen.ip().is_loopback() || !args.blob_listen.ip().is_loopback() {
+        return Err(Usage("it is for loopback only: give addresses such as 127.0.0.1:8080".into()).into());
+    }
     let now = Clock::System.now();
     let accounts = match &args.accounts {
         Some(path) => read(path)?,

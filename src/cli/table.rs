@@ -6,7 +6,8 @@ use comfy_table::{ContentArrangement, Table};
 /// A borderless table with a head.
 pub(super) fn table<const N: usize>(head: [&str; N]) -> Table {
     let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    // No line is broken inside a number or an address: a terminal folds, a pipe gets one line a row.
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(head.map(str::to_uppercase));
     table
 }

@@ -54,8 +54,13 @@ impl Layers {
             match std::fs::read_to_string(file) {
                 Ok(text) => layers.add_text(name, &text),
                 Err(error) => {
-                    let remedy = "name an existing file with `--config`, readable by this user";
-                    let message = format!("cannot be read ({error}): {remedy}");
+                    let message = if error.kind() == std::io::ErrorKind::InvalidData {
+                        "cannot be read: save it as UTF-8".to_owned()
+                    } else {
+                        format!(
+                            "cannot be read ({error}): name an existing file with `--config`, readable by this user"
+                        )
+                    };
                     layers.problems.push(Problem::new(&name, &KeyPath::default(), message));
                     layers.whole = false;
                 }
@@ -72,7 +77,8 @@ impl Layers {
     fn add_text(&mut self, name: String, text: &str) {
         let (table, errors) = DeTable::parse_recoverable(text);
         let lines = Lines::new(&name, text);
-        for error in &errors {
+        // What follows the first mistake in syntax is mostly its echo.
+        for error in errors.iter().take(1) {
             let origin = lines.origin(error.span().map_or(0, |span| span.start));
             let message = format!("not valid TOML: {}", error.message().replace('\n', ", "));
             self.problems.push(Problem::new(&origin, &KeyPath::default(), message));

@@ -20,6 +20,27 @@ pub fn load(
     env: impl IntoIterator<Item = (String, String)>,
     today: Date,
 ) -> Result<Config, Problems> {
+    read(files, env, today, true)
+}
+
+/// Like [`load`], for who only reads the ledger: secrets are not tried, since this user may have none of them.
+///
+/// # Errors
+/// Everything else that is wrong, with its place and the remedy.
+pub fn load_for_reading(
+    files: &[PathBuf],
+    env: impl IntoIterator<Item = (String, String)>,
+    today: Date,
+) -> Result<Config, Problems> {
+    read(files, env, today, false)
+}
+
+fn read(
+    files: &[PathBuf],
+    env: impl IntoIterator<Item = (String, String)>,
+    today: Date,
+    tries_secrets: bool,
+) -> Result<Config, Problems> {
     let mut layers = Layers::read(files, env, &raw::schema());
     let found = std::mem::take(&mut layers.problems);
     if !layers.whole {
@@ -31,7 +52,7 @@ pub fn load(
     };
     let tree = layers.merged().map_err(internal)?;
     let raw: Raw = tree.clone().try_deserialize().map_err(internal)?;
-    let mut report = Report::new(&layers.all, &tree, found);
+    let mut report = Report::new(&layers.all, &tree, found, tries_secrets);
     let config = config(&mut report, raw, today);
     let problems = report.finish();
     match config {

@@ -28,7 +28,7 @@ use crate::domain::label::Label;
 use crate::domain::recipients::{Address, List};
 use crate::domain::retry::RetryPolicy;
 
-pub use load::load;
+pub use load::{load, load_for_reading};
 pub use problems::{Problem, Problems};
 pub use raw::schema;
 pub use secret::{Secret, SecretError};

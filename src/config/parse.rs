@@ -227,6 +227,9 @@ pub(super) fn secret(report: &mut Report<'_>, place: &Place, loopback: bool, at:
             }
         },
     };
+    if !report.tries_secrets {
+        return Some(secret);
+    }
     match secret.read() {
         Ok(_) => Some(secret),
         Err(error) => {

@@ -202,7 +202,8 @@ fn recipients(report: &mut Report<'_>, raw: Option<Vec<String>>, at: &KeyPath, l
             continue;
         };
         for member in &list.members {
-            let same = |(_, other): &&(&str, &Member)| other.address.is_same_mailbox(&member.address);
+            let same =
+                |(list, other): &&(&str, &Member)| list != name && other.address.is_same_mailbox(&member.address);
             let at_odds = |other: &Member| other.kind != member.kind || other.name != member.name;
             if let Some((first, _)) = seen.iter().find(same).filter(|(_, other)| at_odds(other)) {
                 let (who, first) = (quoted(&member.address.masked()), quoted(first));

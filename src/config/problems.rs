@@ -144,7 +144,8 @@ pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 /// `, did you mean …?`, or else the names there are.
 pub(super) fn hint<'a>(given: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
-    let likeness = |name: &str| strsim::jaro_winkler(given, name);
+    let given = given.to_lowercase();
+    let likeness = |name: &str| strsim::jaro_winkler(&given, &name.to_lowercase());
     let nearest = names.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest.filter(|name| likeness(name) >= 0.8) {
         Some(name) => format!(", did you mean {}?", quoted(name)),
@@ -158,11 +159,13 @@ pub(super) struct Report<'a> {
     layers: &'a [Layer],
     tree: &'a Value,
     problems: Vec<Problem>,
+    /// Whether every secret is to be read once, to see that it can be.
+    pub(super) tries_secrets: bool,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(layers: &'a [Layer], tree: &'a Value, problems: Vec<Problem>) -> Self {
-        Self { layers, tree, problems }
+    pub(super) fn new(layers: &'a [Layer], tree: &'a Value, problems: Vec<Problem>, tries_secrets: bool) -> Self {
+        Self { layers, tree, problems, tries_secrets }
     }
 
     /// Notes that the value at `at`, or the lack of it, is wrong.

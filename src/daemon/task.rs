@@ -34,8 +34,10 @@ impl RelayPause {
 
 pub(super) async fn run(env: &Environment, wake: &Notify, stop: &CancellationToken) -> Result<(), ledger::Error> {
     let mut relay = RelayPause::default();
+    let mut at_start = true;
     loop {
-        look(env, stop).await?;
+        look(env, at_start, stop).await?;
+        at_start = false;
         loop {
             let now = env.clock.now();
             if relay.is_over(now) && env.ledger.is_any_due(now).await? {
@@ -54,11 +56,16 @@ pub(super) async fn run(env: &Environment, wake: &Notify, stop: &CancellationTok
     }
 }
 
-/// Fetches every profile whose next look is due.
-async fn look(env: &Environment, stop: &CancellationToken) -> Result<(), ledger::Error> {
+/// Fetches every profile whose next look is due; at the start also those that a look left something open of, since
+/// whoever starts the program again may have mended it.
+async fn look(env: &Environment, at_start: bool, stop: &CancellationToken) -> Result<(), ledger::Error> {
     for profile in &env.config.profiles {
         let now = env.clock.now();
-        if env.ledger.look(&profile.name, now).await?.next_look_at() > now {
+        let look = env.ledger.look(&profile.name, now).await?;
+        if look.next_look_at() > now && !(at_start && look.problem.is_some()) {
+            if at_start {
+                tracing::info!(profile = %profile.name, next_look_at = %look.next_look_at(), "looked before");
+            }
             continue;
         }
         let fetched = tokio::select! {

@@ -174,7 +174,7 @@ impl Phase {
         match self {
             Self::Connect => "the connection",
             Self::Greeting => "the greeting and EHLO",
-            Self::Tls => "STARTTLS",
+            Self::Tls => "TLS",
             Self::Auth => "AUTH",
             Self::Mail => "MAIL FROM",
             Self::Rcpt => "RCPT TO",

@@ -118,35 +118,35 @@ impl Round<'_> {
     async fn one(&self, claim: Claim, connection: &mut Option<Connection>) -> Result<(), ledger::Error> {
         let (lease, delivery) = (claim.lease, claim.delivery);
         if !self.is_listed(&claim.mail) {
-            return self.end(lease, delivery.withdraw(self.env.clock.now()), None).await;
+            return self.end(&claim.mail, lease, delivery.withdraw(self.env.clock.now()), None).await;
         }
         let attachments = match self.attachments(&claim.mail).await {
             Ok(attachments) => attachments,
             Err(error @ archive::Error::Changed(_)) => {
-                return self.end(lease, delivery.hold(report::chain(&error)), None).await;
+                return self.end(&claim.mail, lease, delivery.hold(report::chain(&error)), None).await;
             }
             Err(error) => {
                 let trouble = report::chain(&error);
                 tracing::error!(delivery.id = %claim.mail.delivery, error = trouble, "a document cannot be read");
                 self.with(|delivered| delivered.archive_trouble = Some(trouble.clone()));
                 let after = delivery.put_off(trouble, &self.env.config.delivery, self.env.clock.now());
-                return self.end(lease, after, None).await;
+                return self.end(&claim.mail, lease, after, None).await;
             }
         };
         let (frozen, bytes) = match self.bytes(&claim.mail, claim.frozen, &attachments) {
             Ok(bytes) => bytes,
-            Err(reason) => return self.end(lease, delivery.hold(reason), None).await,
+            Err(reason) => return self.end(&claim.mail, lease, delivery.hold(reason), None).await,
         };
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => return self.end(lease, delivery.interrupted(), None).await,
+            () = self.stop.cancelled() => return self.end(&claim.mail, lease, delivery.interrupted(), None).await,
             () = self.env.relay.pace() => {}
         }
         let reused = connection.is_some();
         let mut open = match self.connection(connection).await {
             Ok(open) => open,
-            Err(Some(outcome)) => return self.finish(lease, delivery, &outcome, false).await,
-            Err(None) => return self.end(lease, delivery.interrupted(), None).await,
+            Err(Some(outcome)) => return self.finish(&claim.mail, lease, delivery, &outcome, false).await,
+            Err(None) => return self.end(&claim.mail, lease, delivery.interrupted(), None).await,
         };
         self.env.ledger.begin_attempt(&lease, &frozen, self.env.clock.now()).await?;
         let commit_dot = async {
@@ -163,13 +163,13 @@ impl Round<'_> {
                 if open.is_usable() {
                     *connection = Some(open);
                 }
-                self.finish(lease, delivery, &outcome, reused).await
+                self.finish(&claim.mail, lease, delivery, &outcome, reused).await
             }
             Err(reason) => {
                 if reason == NotSent::NoDotCommit {
                     self.halt.cancel();
                 }
-                self.end(lease, delivery.interrupted(), None).await
+                self.end(&claim.mail, lease, delivery.interrupted(), None).await
             }
         }
     }
@@ -222,6 +222,7 @@ impl Round<'_> {
     /// Writes down the verdict; `reused` says that the connection had carried an earlier mail.
     async fn finish(
         &self,
+        mail: &Mail,
         lease: Lease,
         delivery: Delivery,
         outcome: &Outcome,
@@ -229,26 +230,44 @@ impl Round<'_> {
     ) -> Result<(), ledger::Error> {
         let lapsed = reused && is_lapsed(outcome);
         if let Some(failure) = outcome.failure().filter(|_| outcome.is_relay_trouble() && !lapsed) {
-            tracing::error!(reason = mask_addresses(&failure.reason), "the relay is in trouble, deliveries wait");
-            self.with(|delivered| delivered.relay_trouble = Some(mask_addresses(&failure.reason)));
+            let reason = mask_addresses(&failure.reason);
+            if !self.halt.is_cancelled() {
+                tracing::error!(reason, "the relay is in trouble, deliveries wait");
+            }
+            self.with(|delivered| delivered.relay_trouble = Some(reason));
             self.halt.cancel();
         }
         let after = delivery.after(outcome, &self.env.config.delivery, self.env.clock.now());
         if lapsed {
             return self.env.ledger.finish(lease, &after, Some(outcome), self.env.clock.now()).await;
         }
-        self.end(lease, after, Some(outcome)).await
+        self.end(mail, lease, after, Some(outcome)).await
     }
 
-    async fn end(&self, lease: Lease, after: Delivery, outcome: Option<&Outcome>) -> Result<(), ledger::Error> {
+    async fn end(
+        &self,
+        mail: &Mail,
+        lease: Lease,
+        after: Delivery,
+        outcome: Option<&Outcome>,
+    ) -> Result<(), ledger::Error> {
         self.env.ledger.finish(lease, &after, outcome, self.env.clock.now()).await?;
         let reason = mask_addresses(after.reason.as_deref().unwrap_or_default());
+        let (id, number, profile) = (&after.id, mail.invoice.number(), &mail.profile);
         match after.state {
-            State::Accepted => tracing::info!(delivery.id = %after.id, "accepted by the relay"),
+            State::Accepted => tracing::info!(delivery.id = %id, invoice.number = %number, profile, "accepted"),
             State::Held | State::Refused | State::Expired => {
-                tracing::error!(delivery.id = %after.id, state = after.state.as_str(), reason, "a person must look");
+                let state = after.state.as_str();
+                tracing::error!(delivery.id = %id, invoice.number = %number, profile, state, reason, "a person must look");
             }
-            state => tracing::warn!(delivery.id = %after.id, state = state.as_str(), reason, "not accepted yet"),
+            // The relay's trouble is told once for all, a stop is no trouble.
+            State::Pending if outcome.is_none_or(Outcome::is_relay_trouble) => {
+                tracing::info!(delivery.id = %id, invoice.number = %number, profile, reason, "waits");
+            }
+            state => {
+                let state = state.as_str();
+                tracing::warn!(delivery.id = %id, invoice.number = %number, profile, state, reason, "not accepted");
+            }
         }
         self.with(|delivered| delivered.count(after.state));
         Ok(())

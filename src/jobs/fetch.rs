@@ -27,6 +27,8 @@ pub struct Fetched {
     pub invoices_new: usize,
     /// Mails recorded.
     pub deliveries_created: usize,
+    /// Of these, mails that wait for a person.
+    pub held: usize,
     /// What could not be had, a sentence each; it is tried again.
     pub problems: Vec<String>,
     /// Whether all of it may be had later without anybody's doing.
@@ -50,7 +52,7 @@ pub async fn fetch(env: &Environment, profile: &Profile) -> Result<Fetched, Erro
         Err(error) => {
             let problem = error.told();
             let next = calendar::next_try(now, error.retry_after());
-            env.ledger.looked(&profile.name, now, next, false, Some(&problem)).await?;
+            env.ledger.looked(&profile.name, now, next, Some(&problem)).await?;
             Err(error)
         }
     }
@@ -127,6 +129,7 @@ async fn record_all(
         let recorded = recorded?;
         fetched.invoices_new += usize::from(recorded.is_new);
         fetched.deliveries_created += recorded.deliveries;
+        fetched.held += recorded.held;
         passed_over |= recorded.is_new && recorded.passed_over;
         if let Some(problem) = recorded.problem {
             fetched.problems.push(problem.text);
@@ -136,11 +139,11 @@ async fn record_all(
     }
     let all_well = fetched.problems.is_empty();
     let next = if all_well { calendar::next_sweep(now) } else { calendar::next_try(now, asked) };
-    env.ledger.looked(&profile.name, now, next, true, listing.doubt.as_deref()).await?;
-    if profile.deliver_since.is_none() && look.last_complete_look_at().is_none() && passed_over {
+    env.ledger.looked(&profile.name, now, next, fetched.problems.first().map(String::as_str)).await?;
+    if look.last_complete_look_at().is_none() && passed_over {
         tracing::warn!(
             profile = %profile.name, %since,
-            "first look: older invoices are recorded, not mailed"
+            "first look: invoices dated before that day are recorded, not mailed"
         );
     }
     Ok(fetched)
@@ -160,6 +163,7 @@ struct Recorded {
     is_new: bool,
     passed_over: bool,
     deliveries: usize,
+    held: usize,
     problem: Option<Problem>,
 }
 
@@ -194,16 +198,21 @@ impl FetchJob<'_> {
             return Ok(Recorded { problem, ..Recorded::default() });
         }
         let deliveries = if passed_over { Vec::new() } else { self.plan(invoice, &documents, known) };
+        let reason = deliveries.iter().find_map(|delivery| delivery.held.clone());
         let message_id_domain = self.env.config.smtp.from.domain();
         let profile = &self.profile.name;
         let recording = Recording { profile, invoice, documents, deliveries, problem: text, message_id_domain };
         let deliveries = self.env.ledger.record(&recording, self.now).await?;
         let is_new = known.is_none();
+        if let Some(reason) = reason.as_ref().filter(|_| deliveries > 0) {
+            tracing::error!(profile = %self.profile.name, invoice.number = %invoice.number(), reason, "held");
+        }
         tracing::info!(
             profile = %self.profile.name, invoice.number = %invoice.number(), deliveries, passed_over,
             "recorded an invoice"
         );
-        Ok(Recorded { is_new, passed_over, deliveries, problem })
+        let held = if reason.is_some() { deliveries } else { 0 };
+        Ok(Recorded { is_new, passed_over, deliveries, held, problem })
     }
 
     /// Downloads and archives one document, unless nobody is to be mailed.

@@ -4,6 +4,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::billing::Profile;
+use crate::domain::delivery::State;
 use crate::ledger;
 
 use super::{Environment, Error, deliver, fetch};
@@ -32,6 +33,9 @@ pub struct Summary {
     /// Whether everything that failed may go well later by itself.
     #[serde(skip)]
     pub is_transient: bool,
+    /// Mails that wait for another pass.
+    #[serde(skip)]
+    pub waiting: i64,
     /// Whether mails or documents wait for another pass.
     #[serde(skip)]
     pub is_pending: bool,
@@ -62,6 +66,7 @@ pub async fn pass(
                 summary.is_transient &= fetched.is_transient;
                 summary.invoices_new += fetched.invoices_new;
                 summary.deliveries_created += fetched.deliveries_created;
+                summary.held += fetched.held;
                 let named = |problem| format!("profile `{}`: {problem}", profile.name);
                 summary.errors.extend(fetched.problems.into_iter().map(named));
             }
@@ -77,16 +82,21 @@ pub async fn pass(
     summary.deferred = delivered.deferred;
     summary.refused = delivered.refused;
     summary.in_doubt = delivered.in_doubt;
-    summary.held = delivered.held;
+    summary.held += delivered.held;
     summary.errors.extend(delivered.relay_trouble);
     summary.errors.extend(delivered.archive_trouble);
-    if delivered.expired > 0 {
-        summary.is_transient = false;
-        summary.errors.push(format!("{} mails expired: see `deliveries --state expired`", delivered.expired));
+    for (count, state) in
+        [(summary.refused, State::Refused), (summary.held, State::Held), (delivered.expired, State::Expired)]
+    {
+        if count > 0 {
+            let state = state.as_str();
+            summary.is_transient = false;
+            summary.errors.push(format!("{count} {state} in this pass: see `deliveries --state {state}`"));
+        }
     }
     let counts = env.ledger.counts().await?;
-    summary.is_pending = waits
-        || stop.is_cancelled()
-        || ["pending", "sending", "in_doubt"].iter().any(|state| counts.contains_key(*state));
+    let count = |state: State| counts.get(state.as_str()).copied().unwrap_or(0);
+    summary.waiting = count(State::Pending) + count(State::Sending) + count(State::InDoubt);
+    summary.is_pending = waits || stop.is_cancelled() || summary.waiting > 0;
     Ok(summary)
 }

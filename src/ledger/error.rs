@@ -8,8 +8,18 @@ pub enum Error {
     /// There is no ledger where a verb looked for one.
     #[error("there is no ledger at `{}`: it is born with the first `once`, `run` or `demo`", .0.display())]
     Missing(PathBuf),
+    /// There is none where documents were archived already.
+    #[error(
+        "there is no ledger at `{}`, but the archive holds documents: put the ledger back (is its volume mounted, is \
+         ledger.url right?), since a new one would mail everything again; for a fresh start name another archive.url",
+        .0.display()
+    )]
+    Lost(PathBuf),
+    /// The file is something else.
+    #[error("`{}` is not a ledger of invoice-mailer: name another file in ledger.url", .0.display())]
+    Foreign(PathBuf),
     /// The file cannot be opened or created.
-    #[error("cannot open the ledger `{}`", path.display())]
+    #[error("cannot open the ledger `{}`: may this user read and write it and its folder?", path.display())]
     Open {
         /// The ledger's file.
         path: PathBuf,

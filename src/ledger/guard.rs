@@ -23,6 +23,19 @@ pub(super) fn make_private(ledger: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Whether there is no ledger yet; an empty file is one that was never begun.
+pub(super) fn is_new(ledger: &Path) -> bool {
+    std::fs::metadata(ledger).is_ok_and(|file| file.len() == 0) || !ledger.exists()
+}
+
+/// Refuses somebody else's database.
+pub(super) async fn check_owner(pool: &SqlitePool, path: &Path) -> Result<(), Error> {
+    let query = "SELECT count(*) FROM sqlite_schema WHERE type = 'table'
+                 AND NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = '_sqlx_migrations')";
+    let others: i64 = sqlx::query_scalar(query).fetch_one(pool).await.doing("read its tables")?;
+    if others == 0 { Ok(()) } else { Err(Error::Foreign(path.to_owned())) }
+}
+
 /// Takes the daemon's lock: an advisory lock on a file beside the ledger, free again when the process ends.
 pub(super) fn lock(ledger: &Path) -> Result<File, Error> {
     let path = PathBuf::from(format!("{}.lock", ledger.display()));

@@ -200,8 +200,8 @@ const MAIL: &str = "SELECT d.message_id, d.recipient, d.name, d.member_kind, d.l
 /// Adds the condition that `named` is an invoice's id, its number or `account/number`.
 fn push_invoice(query: &mut QueryBuilder<Sqlite>, named: &str) {
     query.push(" AND (i.id = ").push_bind(named.to_owned());
-    query.push(" OR i.name = ").push_bind(named.to_owned());
-    query.push(" OR i.billing_account || '/' || i.name = ").push_bind(named.to_owned()).push(")");
+    query.push(" OR i.name = ").push_bind(named.to_owned()).push(" COLLATE NOCASE");
+    query.push(" OR i.billing_account || '/' || i.name = ").push_bind(named.to_owned()).push(" COLLATE NOCASE)");
 }
 
 impl Ledger {
@@ -228,7 +228,7 @@ impl Ledger {
         rows.into_iter().map(DeliveryRow::try_from).collect()
     }
 
-    /// The invoices that match, in the order of recording.
+    /// The invoices that match, oldest first.
     ///
     /// # Errors
     /// If the database fails or a row cannot be read.
@@ -243,7 +243,7 @@ impl Ledger {
         if let Some(invoice) = &filter.invoice {
             push_invoice(&mut query, invoice);
         }
-        query.push(" ORDER BY i.seq");
+        query.push(" ORDER BY i.invoice_date, i.seq");
         let rows: Vec<ListedInvoice> = query.build_query_as().fetch_all(&self.read).await.doing("list invoices")?;
         rows.into_iter().map(InvoiceRow::try_from).collect()
     }

@@ -52,11 +52,13 @@ impl Ledger {
     /// # Errors
     /// [`Error::InUse`] while another daemon holds it; the others say what is wrong with the file.
     pub async fn open(path: &Path, instance: &str) -> Result<Self, Error> {
+        let is_new = guard::is_new(path);
         guard::make_private(path).map_err(|source| Error::Open { path: path.to_owned(), source: source.into() })?;
         let lock = guard::lock(path)?;
         let mut ledger = Self::connect(path).await?;
         ledger.lock = Some(lock);
         guard::check_file(&ledger.write, path).await?;
+        guard::check_owner(&ledger.write, path).await?;
         guard::check_settings(&ledger.write).await?;
         MIGRATIONS
             .run(&ledger.write)
@@ -64,7 +66,18 @@ impl Ledger {
             .map_err(|source| Error::Open { path: path.to_owned(), source: source.into() })?;
         guard::stamp(&ledger, instance).await?;
         ledger.secret = guard::read_stamp(&ledger.write, instance).await?;
+        if is_new {
+            tracing::warn!(path = %path.display(), "a new ledger was made");
+        }
         Ok(ledger)
+    }
+
+    /// Refuses to go on where the ledger seems to be lost: there is none, but `was_used` says that there was.
+    ///
+    /// # Errors
+    /// [`Error::Lost`].
+    pub fn check_not_lost(path: &Path, was_used: bool) -> Result<(), Error> {
+        if was_used && guard::is_new(path) { Err(Error::Lost(path.to_owned())) } else { Ok(()) }
     }
 
     /// Joins a ledger beside its daemon: no lock, no migration.
@@ -72,10 +85,11 @@ impl Ledger {
     /// # Errors
     /// [`Error::Missing`] if there is none yet, [`Error::OtherSchema`] if it is not this version's.
     pub async fn join(path: &Path, instance: &str) -> Result<Self, Error> {
-        if !path.exists() {
+        if guard::is_new(path) {
             return Err(Error::Missing(path.to_owned()));
         }
         let mut ledger = Self::connect(path).await?;
+        guard::check_owner(&ledger.read, path).await?;
         guard::check_schema(&ledger.read).await?;
         ledger.secret = guard::read_stamp(&ledger.read, instance).await?;
         Ok(ledger)
@@ -96,7 +110,14 @@ impl Ledger {
                 .max_lifetime(None)
                 .connect_with(options.clone())
         };
-        let open = |source: sqlx::Error| Error::Open { path: path.to_owned(), source: source.into() };
+        let open = |source: sqlx::Error| {
+            // SQLITE_CORRUPT and SQLITE_NOTADB.
+            let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
+            if matches!(code.as_deref(), Some("11" | "26")) {
+                return Error::Damaged { path: path.to_owned(), damage: source.to_string() };
+            }
+            Error::Open { path: path.to_owned(), source: source.into() }
+        };
         let write = pool(1).await.map_err(open)?;
         let read = pool(4).await.map_err(open)?;
         let owner = uuid::Uuid::new_v4().to_string();

@@ -72,7 +72,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records the end of a look: `problem` is `None` if it was complete.
+    /// Records the end of a look: `problem` is `None` if everything was listed and recorded.
     ///
     /// # Errors
     /// Only if the database fails.
@@ -81,19 +81,17 @@ impl Ledger {
         name: &str,
         now: Timestamp,
         next: Timestamp,
-        listed: bool,
         problem: Option<&str>,
     ) -> Result<(), Error> {
         sqlx::query(
             "UPDATE profiles SET last_look_at = $2, next_look_at = $3, problem = $4,
-               last_complete_look_at = CASE WHEN $5 AND $4 IS NULL THEN $2 ELSE last_complete_look_at END
+               last_complete_look_at = CASE WHEN $4 IS NULL THEN $2 ELSE last_complete_look_at END
              WHERE name = $1",
         )
         .bind(name)
         .bind(now.as_millisecond())
         .bind(next.as_millisecond())
         .bind(problem)
-        .bind(listed)
         .execute(&self.write)
         .await
         .doing("record a look")?;

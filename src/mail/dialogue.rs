@@ -12,7 +12,7 @@ use lettre::transport::smtp::response::{Response, Severity};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::attempt::{Outcome, Phase, Reply};
+use crate::domain::attempt::{Outcome, Phase, Reply, Scope};
 use crate::domain::label::Label;
 use crate::domain::recipients::Address;
 
@@ -83,8 +83,14 @@ impl Connection {
             () = stop.cancelled() => return Err(NotSent::Stopped),
             begun = envelope => begun,
         };
-        if let Err(outcome) = begun {
+        if let Err(mut outcome) = begun {
             self.usable = self.reset(&outcome).await;
+            if let Outcome::PermanentFailure(failure) = &mut outcome
+                && failure.phase == Phase::Mail
+                && failure.scope == Scope::Relay
+            {
+                failure.reason += "; may this account send as smtp.from and smtp.return_path?";
+            }
             return Ok(outcome);
         }
         let outcome = self.body(message, commit_dot, stop).await?;

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -151,12 +153,7 @@ impl Relay {
         let stream = timeout(self.deadlines.command, tls.connect(host, tcp))
             .await
             .map_err(|_| self.late(Phase::Tls, self.deadlines.command))?
-            .map_err(|error| {
-                let reason = format!(
-                    "the TLS handshake failed: {error}; if the relay's authority is private, name it in smtp.ca_file"
-                );
-                self.broken(Phase::Tls, &reason)
-            })?;
+            .map_err(|error| self.broken(Phase::Tls, &format!("the handshake failed: {error}{}", tls_hint(&error))))?;
         Ok(Transport::Tls(Box::new(stream)))
     }
 
@@ -242,12 +239,31 @@ impl Relay {
         timeout(self.deadlines.command, auth)
             .await
             .map_err(|_| self.late(Phase::Auth, self.deadlines.command))?
-            .map_err(|error| self.named(verdict(Phase::Auth, &error)))?;
+            .map_err(|error| self.refused_sign_in(&verdict(Phase::Auth, &error), username, password.expose_secret()))?;
         Ok(())
     }
 
+    /// Some servers repeat what the client said: that must not reach log and ledger.
+    fn refused_sign_in(&self, outcome: &Outcome, username: &str, password: &str) -> Outcome {
+        let said = [format!("\0{username}\0{password}"), password.to_owned()];
+        let said: Vec<String> = said.iter().map(|text| STANDARD.encode(text)).chain([password.to_owned()]).collect();
+        let mut outcome = self.named(match outcome.reply() {
+            Some(reply) => {
+                let text = without(reply.text.as_str(), &said);
+                Outcome::of_reply(Phase::Auth, Reply { code: reply.code, text: Label::new(&text) })
+            }
+            None => outcome.clone(),
+        });
+        if let Outcome::TransientFailure(failure) | Outcome::PermanentFailure(failure) = &mut outcome {
+            failure.reason += "; check smtp.auth";
+        }
+        outcome
+    }
+
     fn late(&self, phase: Phase, limit: Duration) -> Outcome {
-        self.broken(phase, &format!("no answer within {} s", limit.as_secs_f64()))
+        let silent = phase == Phase::Greeting && self.settings.tls != Tls::Implicit;
+        let hint = if silent { "; does this port want smtp.tls = \"implicit\"?" } else { "" };
+        self.broken(phase, &format!("no answer within {} s{hint}", limit.as_secs_f64()))
     }
 
     fn broken(&self, phase: Phase, reason: &str) -> Outcome {
@@ -270,6 +286,15 @@ impl fmt::Debug for Relay {
     }
 }
 
+/// `text` without the words that are, hold or are a part of one of the `secrets`.
+fn without(text: &str, secrets: &[String]) -> String {
+    let is_secret = |word: &str| {
+        let word = word.trim_matches(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)));
+        secrets.iter().any(|secret| word.contains(secret.as_str()) || (word.len() >= 4 && secret.contains(word)))
+    };
+    text.split(' ').map(|word| if is_secret(word) { "…" } else { word }).collect::<Vec<_>>().join(" ")
+}
+
 fn tls_config(settings: &Smtp) -> Result<ClientConfig, Error> {
     let mut roots = RootCertStore::empty();
     if let Some(path) = &settings.ca_file {
@@ -285,6 +310,23 @@ fn tls_config(settings: &Smtp) -> Result<ClientConfig, Error> {
         .with_safe_default_protocol_versions()
         .map_err(|source| Error::Tls { host: settings.host.clone(), source: source.into() })?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// What to do about a handshake that failed.
+fn tls_hint(error: &std::io::Error) -> &'static str {
+    use rustls::{CertificateError, Error as TlsError, InvalidMessage};
+    match error.get_ref().and_then(|error| error.downcast_ref::<TlsError>()) {
+        Some(TlsError::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            "; the port does not begin with TLS: should smtp.tls be \"starttls\"?"
+        }
+        Some(TlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "; if the relay's authority is private, name it in smtp.ca_file"
+        }
+        Some(TlsError::InvalidCertificate(CertificateError::Other(_))) => {
+            "; an authority's own certificate cannot be the relay's: give it one that the authority signed"
+        }
+        _ => "",
+    }
 }
 
 fn add_authorities(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> {

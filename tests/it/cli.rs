@@ -88,14 +88,14 @@ async fn the_verbs_tell_the_story_of_an_invoice() {
     assert!(stderr(&before).contains("there is no ledger"), "{}", stderr(&before));
 
     let once = run(&config, &["once", "--json"]);
-    assert!(once.status.success(), "{}", stderr(&once));
+    assert_eq!(once.status.code(), Some(1), "refused mails need a person: {}", stderr(&once));
     let summary: Value = serde_json::from_str(&stdout(&once)).unwrap();
     for (key, value) in
         [("profiles", 1), ("invoices_new", 2), ("deliveries_created", 4), ("accepted", 2), ("refused", 2)]
     {
         assert_eq!(summary[key], value, "{key}");
     }
-    assert_eq!(summary["errors"], Value::Array(vec![]));
+    assert_eq!(summary["errors"], serde_json::json!(["2 refused in this pass: see `deliveries --state refused`"]));
 
     let number = reads_well(&config);
     let number = number.as_str();
@@ -221,4 +221,36 @@ async fn a_preview_shows_what_will_go_out_now_and_what_went_out_then() {
     let preview = shown(&config);
     assert_eq!(format!("{preview}\r\n").as_bytes(), world.inbox.messages()[0].data);
     world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_verbs_need_no_secret_and_tell_when_nothing_matches() {
+    let mut world = World::new(1).await;
+    world.to(&["greylist@contoso.example"]);
+    let config = world.config_file();
+    let once = run(&config, &["once"]);
+    assert!(stdout(&once).contains("1 mails wait"), "{}", stdout(&once));
+    let number = world.invoices().await[0].invoice.name.to_lowercase();
+    let secret = r#"{ kind = "static_token", token = { file = "/nowhere/token" } }"#;
+    let text = std::fs::read_to_string(&config).unwrap();
+    let line = text.lines().find(|line| line.starts_with("credential")).unwrap();
+    std::fs::write(&config, text.replace(line, &format!("credential = {secret}"))).unwrap();
+    assert_eq!(run(&config, &["check"]).status.code(), Some(78));
+    for args in [vec!["invoices", "--invoice", &number], vec!["deliveries"], vec!["preview", &number]] {
+        let output = run(&config, &args);
+        assert!(output.status.success(), "{args:?}: {}", stderr(&output));
+        assert!(stdout(&output).contains("greylist@") || args[0] == "invoices", "{args:?}");
+    }
+    let nothing = run(&config, &["deliveries", "--profile", "nobody"]);
+    assert!(stderr(&nothing).contains("there is no profile `nobody`"), "{}", stderr(&nothing));
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_log_filter_makes_the_program_mute() {
+    let world = World::new(1).await;
+    let config = world.config_file();
+    std::fs::write(&config, std::fs::read_to_string(&config).unwrap().replace("port = ", "port = 1 # ")).unwrap();
+    let once = program(&config).arg("once").env("RUST_LOG", "nonsense").output().unwrap();
+    assert!(stderr(&once).contains("the relay is in trouble"), "{}", stderr(&once));
 }

@@ -193,7 +193,7 @@ async fn what_is_given_up_by_age_is_told() {
     world.step(SignedDuration::from_hours(2));
     let summary = world.once().await;
     assert_eq!(world.states().await, ["tempfail@contoso.example expired"]);
-    assert!(summary.errors.join(" ").contains("1 mails expired"), "{:?}", summary.errors);
+    assert!(summary.errors.join(" ").contains("1 expired"), "{:?}", summary.errors);
     world.finish().await;
 }
 

@@ -210,7 +210,8 @@ async fn an_invoice_that_should_have_been_seen_long_ago_waits_for_a_person() {
     world.step(SignedDuration::from_hours(24));
     assert!(world.simulator.add_invoice(&name, old.clone()));
     let summary = world.once().await;
-    assert_eq!((summary.deliveries_created, summary.accepted), (1, 0));
+    assert_eq!((summary.deliveries_created, summary.accepted, summary.held), (1, 0, 1));
+    assert!(summary.errors[0].contains("1 held"), "{:?}", summary.errors);
     let rows = world.deliveries().await;
     let held = rows.iter().find(|row| row.invoice.as_deref() == Some(old.name.as_str())).unwrap();
     assert_eq!(held.state, "held");
@@ -256,4 +257,17 @@ async fn the_most_specific_entry_decides() {
     assert_eq!((one.len(), other.len()), (12, 12));
     assert!(one.iter().all(|mail| header(mail, "Subject").unwrap().contains(" - One - ")));
     assert!(other.iter().all(|mail| header(mail, "Subject").unwrap().contains(" - Two - ")));
+}
+
+#[tokio::test]
+async fn invoices_whose_first_download_failed_are_mailed_when_it_goes_well() {
+    let mut world = World::new(12).await;
+    world.tuning.azure.attempts = 1;
+    let documents = world.simulator.accounts()[0].invoices.iter().map(|invoice| invoice.documents.len()).sum::<usize>();
+    let times = u32::try_from(documents).unwrap();
+    world.simulator.inject(Fault { on: Operation::Blob, kind: FaultKind::NotPdf, times });
+    assert_eq!(world.once().await.accepted, 0);
+    let summary = world.once().await;
+    assert_eq!((summary.accepted, summary.held), (12, 0), "{:?}", summary.errors);
+    world.finish().await;
 }

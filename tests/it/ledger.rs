@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use invoice_mailer::app;
 use invoice_mailer::domain::attempt::{Outcome, Phase, Reply};
 use invoice_mailer::domain::delivery::State;
 use invoice_mailer::domain::document::Sha256Hash;
@@ -178,6 +179,35 @@ async fn the_ledger_says_what_is_wrong_with_it() {
     let rubbish = world.dir.path().join("rubbish.db");
     std::fs::write(&rubbish, [7; 8192]).unwrap();
     let error = Ledger::open(&rubbish, "test").await.unwrap_err();
-    assert!(matches!(error, Error::Open { .. } | Error::Damaged { .. }), "{error}");
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
     assert_eq!(std::fs::read(&rubbish).unwrap(), [7; 8192], "a damaged ledger is left as it is");
+}
+
+#[tokio::test]
+async fn a_lost_ledger_is_not_made_anew_and_a_foreign_one_is_left_alone() {
+    let world = World::new(2).await;
+    let path = world.dir.path().join("ledger.db");
+    world.once().await;
+    let kept = std::fs::read(&path).unwrap();
+    for loss in ["removed", "emptied"] {
+        if loss == "removed" {
+            std::fs::remove_file(&path).unwrap();
+        } else {
+            std::fs::write(&path, []).unwrap();
+        }
+        let error = app::open(world.config(), world.clock.clone(), world.tuning.clone()).await.unwrap_err();
+        assert!(error.to_string().contains("put the ledger back"), "{loss}: {error}");
+        assert!(matches!(Ledger::join(&path, "test").await, Err(Error::Missing(_))), "{loss}");
+    }
+    std::fs::write(&path, kept).unwrap();
+    assert_eq!(world.once().await.accepted, 0);
+
+    let foreign = world.dir.path().join("foreign.db");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&foreign).create_if_missing(true);
+    let other = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    sqlx::query("CREATE TABLE theirs (x)").execute(&other).await.unwrap();
+    other.close().await;
+    assert!(matches!(Ledger::open(&foreign, "test").await, Err(Error::Foreign(_))));
+    assert!(matches!(Ledger::join(&foreign, "test").await, Err(Error::Foreign(_))));
+    world.finish().await;
 }

@@ -158,7 +158,10 @@ impl Session {
                 self.authenticated = true;
                 self.say("235 2.7.0 Authentication successful").await
             }
-            Some(_) => self.say("535 5.7.8 Authentication credentials invalid").await,
+            // As some servers do, it repeats what the client said.
+            Some((_, password)) => {
+                self.say(&format!("535 5.7.8 Authentication credentials invalid: AUTH {rest} ({password})")).await
+            }
         }
     }
 
