@@ -68,7 +68,9 @@ impl Archive {
     pub fn is_empty(&self) -> Result<bool, Error> {
         let entries = std::fs::read_dir(&self.path);
         let entries = entries.map_err(|source| Error::Open { path: self.path.clone(), source: source.into() })?;
-        Ok(entries.count() == 0)
+        // A volume of its own may hold other things, such as `lost+found`.
+        let is_ours = |name: &str| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        Ok(!entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_ours)))
     }
 
     /// Writes a document and waits until it is on stable storage. Writing the same document again changes nothing.
@@ -111,7 +113,10 @@ mod tests {
     async fn gives_back_what_was_put() {
         let folder = tempfile::tempdir().unwrap();
         let archive = Archive::open(&folder.path().join("new/archive")).unwrap();
+        std::fs::create_dir(folder.path().join("new/archive/lost+found")).unwrap();
+        assert!(archive.is_empty().unwrap());
         let sha256 = archive.put(&pdf()).await.unwrap();
+        assert!(!archive.is_empty().unwrap());
         assert_eq!(archive.put(&pdf()).await.unwrap(), sha256);
         assert_eq!(archive.get(sha256).await.unwrap(), pdf().bytes());
     }

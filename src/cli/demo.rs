@@ -39,7 +39,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config_file = dir.join("config.toml");
     std::fs::write(&config_file, stage.config(&dir, now)?).context("cannot write the demo's configuration")?;
     let config = config::load(std::slice::from_ref(&config_file), [], utc_day(now))?;
-    telemetry::start(config.log.format, "warn");
+    telemetry::start(config.log.format, "error");
     let env = app::open(config, Clock::System, Tuning::default()).await?;
     let stop = CancellationToken::new();
     let summary = daemon::until_signalled(&stop, watched_pass(&env, &stop)).await?;
