@@ -64,11 +64,9 @@ fn print(summary: &Summary, json: bool) -> anyhow::Result<()> {
     } = summary;
     super::put(format_args!(
         "profiles {profiles}, new invoices {invoices_new}, new deliveries {deliveries_created}\n\
-         accepted {accepted}, deferred {deferred}, refused {refused}, in doubt {in_doubt}, held {held}"
+         accepted {accepted}, deferred {deferred}, refused {refused}, in doubt {in_doubt}, held {held}; \
+         still waiting {waiting}"
     ))?;
-    if *waiting > 0 {
-        super::put(format_args!("{waiting} mails wait for another pass: see `deliveries`"))?;
-    }
     for error in &summary.errors {
         eprintln!("error: {error}");
     }

@@ -229,7 +229,7 @@ async fn reading_verbs_need_no_secret_and_tell_when_nothing_matches() {
     world.to(&["greylist@contoso.example"]);
     let config = world.config_file();
     let once = run(&config, &["once"]);
-    assert!(stdout(&once).contains("1 mails wait"), "{}", stdout(&once));
+    assert!(stdout(&once).contains("still waiting 1"), "{}", stdout(&once));
     let number = world.invoices().await[0].invoice.name.to_lowercase();
     let secret = r#"{ kind = "static_token", token = { file = "/nowhere/token" } }"#;
     let text = std::fs::read_to_string(&config).unwrap();
