@@ -48,8 +48,8 @@ enum Verb {
     Run,
     /// One pass now: fetch, deliver everything due, exit
     ///
-    /// Exits with 0 if nothing is left to do, 75 while mails or documents wait for another pass, 69 if Azure could not
-    /// be reached, 1 if something failed that will not mend by itself or a mail came to need a person.
+    /// Exits with 75 while mails or documents wait for another pass, else 69 if Azure could not be reached, else 1 if
+    /// something failed that will not mend by itself or a mail came to need a person, else 0.
     Once(once::Args),
     /// The whole way with nothing to set up: a simulated Azure, a built-in inbox
     Demo(demo::Args),

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::archive;
 use crate::domain::attempt::{Outcome, Phase};
+use crate::domain::billing::Scope;
 use crate::domain::delivery::{Delivery, State};
 use crate::domain::mail::{Frozen, Mail};
 use crate::domain::recipients::mask_addresses;
@@ -190,7 +191,9 @@ impl Round<'_> {
     fn is_listed(&self, mail: &Mail) -> bool {
         let config = &self.env.config;
         let named = config.profiles.iter().find(|profile| profile.name == mail.profile);
-        let profile = named.or_else(|| config.profiles.iter().find(|profile| profile.scope.covers(&mail.invoice)));
+        let covering = config.profiles.iter().filter(|profile| profile.scope.covers(&mail.invoice));
+        let narrowest = covering.min_by_key(|profile| matches!(profile.scope, Scope::Account { .. }));
+        let profile = named.or(narrowest);
         let lists =
             config.lists.iter().filter(|list| profile.is_some_and(|profile| profile.lists.contains(&list.name)));
         lists.flat_map(|list| &list.members).any(|member| member.address.is_same_mailbox(&mail.to))

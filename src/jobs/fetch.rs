@@ -52,7 +52,7 @@ pub async fn fetch(env: &Environment, profile: &Profile) -> Result<Fetched, Erro
         Err(error) => {
             let problem = error.told();
             let next = calendar::next_try(now, error.retry_after());
-            env.ledger.looked(&profile.name, now, next, Some(&problem)).await?;
+            env.ledger.looked(&profile.name, now, next, false, Some(&problem)).await?;
             Err(error)
         }
     }
@@ -119,6 +119,7 @@ async fn record_all(
     let known = env.ledger.known(&listing.account).await?;
     let since = profile.deliver_since.unwrap_or_else(|| utc_day(look.first_look_at()));
     let job = FetchJob { env, profile, look, known: &known, since, now };
+    let is_complete = listing.doubt.is_none() && listing.refused.is_empty();
     let mut fetched = Fetched { problems: listing.refused, ..Fetched::default() };
     fetched.problems.extend(listing.doubt.clone());
     fetched.is_transient = fetched.problems.is_empty();
@@ -139,7 +140,8 @@ async fn record_all(
     }
     let all_well = fetched.problems.is_empty();
     let next = if all_well { calendar::next_sweep(now) } else { calendar::next_try(now, asked) };
-    env.ledger.looked(&profile.name, now, next, fetched.problems.first().map(String::as_str)).await?;
+    let problem = fetched.problems.first().map(String::as_str);
+    env.ledger.looked(&profile.name, now, next, is_complete, problem).await?;
     if look.last_complete_look_at().is_none() && passed_over {
         tracing::warn!(
             profile = %profile.name, %since,
@@ -248,9 +250,8 @@ impl FetchJob<'_> {
     fn plan(&self, invoice: &Invoice, fetched: &[FetchedDocument], known: Option<&KnownInvoice>) -> Vec<NewDelivery> {
         let here = fetched.iter().filter(|fetched| fetched.archived.is_some());
         let documents: Vec<Document> = here.map(|fetched| fetched.document.clone()).collect();
-        // An invoice of which no document came yet is as new as an unknown one.
-        let is_new = known.is_none_or(|known| known.documents.is_empty());
-        let held = if is_new { self.too_old(invoice) } else { None };
+        // One that is known without this document was seen in time.
+        let held = if known.is_none() { self.too_old(invoice) } else { None };
         let delivery = |mail| NewDelivery { mail, held: held.clone() };
         self.planned(&documents).into_iter().map(delivery).collect()
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use sha2::Sha256;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
@@ -60,10 +61,10 @@ impl Ledger {
         guard::check_file(&ledger.write, path).await?;
         guard::check_owner(&ledger.write, path).await?;
         guard::check_settings(&ledger.write).await?;
-        MIGRATIONS
-            .run(&ledger.write)
-            .await
-            .map_err(|source| Error::Open { path: path.to_owned(), source: source.into() })?;
+        MIGRATIONS.run(&ledger.write).await.map_err(|source| match source {
+            MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) => Error::OtherSchema,
+            source => Error::Open { path: path.to_owned(), source: source.into() },
+        })?;
         guard::stamp(&ledger, instance).await?;
         ledger.secret = guard::read_stamp(&ledger.write, instance).await?;
         if is_new {

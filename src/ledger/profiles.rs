@@ -72,7 +72,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Records the end of a look: `problem` is `None` if everything was listed and recorded.
+    /// Records the end of a look: whether the list was complete, and what it left open, if anything.
     ///
     /// # Errors
     /// Only if the database fails.
@@ -81,17 +81,19 @@ impl Ledger {
         name: &str,
         now: Timestamp,
         next: Timestamp,
+        is_complete: bool,
         problem: Option<&str>,
     ) -> Result<(), Error> {
         sqlx::query(
             "UPDATE profiles SET last_look_at = $2, next_look_at = $3, problem = $4,
-               last_complete_look_at = CASE WHEN $4 IS NULL THEN $2 ELSE last_complete_look_at END
+               last_complete_look_at = CASE WHEN $5 THEN $2 ELSE last_complete_look_at END
              WHERE name = $1",
         )
         .bind(name)
         .bind(now.as_millisecond())
         .bind(next.as_millisecond())
         .bind(problem)
+        .bind(is_complete)
         .execute(&self.write)
         .await
         .doing("record a look")?;

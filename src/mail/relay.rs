@@ -322,7 +322,9 @@ fn tls_hint(error: &std::io::Error) -> &'static str {
         Some(TlsError::InvalidCertificate(CertificateError::UnknownIssuer)) => {
             "; if the relay's authority is private, name it in smtp.ca_file"
         }
-        Some(TlsError::InvalidCertificate(CertificateError::Other(_))) => {
+        Some(TlsError::InvalidCertificate(CertificateError::Other(other)))
+            if format!("{other:?}").contains("CaUsedAsEndEntity") =>
+        {
             "; an authority's own certificate cannot be the relay's: give it one that the authority signed"
         }
         _ => "",

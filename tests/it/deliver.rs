@@ -185,6 +185,25 @@ async fn a_new_alias_of_a_profile_loses_nothing_and_an_entry_that_is_gone_withdr
 }
 
 #[tokio::test]
+async fn a_new_alias_beside_an_entry_for_the_whole_account_loses_nothing() {
+    let account = contoso(1);
+    let mut world = World::with(vec![account.clone()]).await;
+    world.inbox.set_trouble(Some(Trouble::RefuseConnections));
+    world.once().await;
+    world.inbox.set_trouble(None);
+    let renamed = world.profiles[0].replace("contoso-engineering", "renamed");
+    let list = "[lists.finance]\nmembers = [{ address = \"finance@contoso.example\", opted_in_on = 2025-01-01 }]";
+    let whole = format!(
+        "[[profiles]]\nname = \"whole\"\nagreement = \"mca\"\nbilling_account = \"{}\"\nlists = [\"finance\"]",
+        account.name
+    );
+    world.profiles = vec![list.into(), whole, renamed];
+    assert_eq!(world.once().await.accepted, 1);
+    assert_eq!(world.states().await, ["ap@contoso.example accepted"]);
+    world.finish().await;
+}
+
+#[tokio::test]
 async fn what_is_given_up_by_age_is_told() {
     let mut world = World::new(1).await;
     world.to(&["tempfail@contoso.example"]);

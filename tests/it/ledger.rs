@@ -209,5 +209,14 @@ async fn a_lost_ledger_is_not_made_anew_and_a_foreign_one_is_left_alone() {
     other.close().await;
     assert!(matches!(Ledger::open(&foreign, "test").await, Err(Error::Foreign(_))));
     assert!(matches!(Ledger::join(&foreign, "test").await, Err(Error::Foreign(_))));
+
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let newer = sqlx::SqlitePool::connect_with(options).await.unwrap();
+    let migrated = "INSERT INTO _sqlx_migrations SELECT 9999, 'newer', installed_on, success, checksum, execution_time
+                    FROM _sqlx_migrations LIMIT 1";
+    sqlx::query(migrated).execute(&newer).await.unwrap();
+    assert!(matches!(Ledger::open(&path, "test").await, Err(Error::OtherSchema)));
+    sqlx::query("DELETE FROM _sqlx_migrations WHERE version = 9999").execute(&newer).await.unwrap();
+    newer.close().await;
     world.finish().await;
 }
